@@ -1,0 +1,53 @@
+"""Look things up by name, and say what was meant when the name is wrong."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+from modelview.errors import UnknownName
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> UnknownName:
+    """The error for a `what` called `name` that is not one of `known`.
+
+    >>> print(unknown("module", "layer5.0", ["layer1.0", "layer4.0", "fc"]))
+    No module is called 'layer5.0'. Did you mean 'layer4.0' or 'layer1.0'?
+    >>> print(unknown("module", "fc", []))
+    No module is called 'fc'.
+    """
+    known = list(known)
+    near = get_close_matches(name, known, n=2) or known[:5]
+    hint = " or ".join(repr(n) for n in near)
+    return UnknownName(f"No {what} is called {short(name)!r}." + (f" Did you mean {hint}?" if hint else ""))
+
+
+def short(text: str, length: int = 120) -> str:
+    """`text`, cut in the middle when it is longer than `length` characters.
+
+    >>> short("a" * 10, 7)
+    'aaa…aaa'
+    """
+    half = (length - 1) // 2
+    return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether `pattern` names `path`: equal, a dotted prefix of it, or an fnmatch pattern (`*` crosses dots).
+
+    >>> matches("layer3.0.conv1", "layer3"), matches("layer3.0.conv1", "*.conv1"), matches("layer31", "layer3")
+    (True, True, False)
+    """
+    return path == pattern or path.startswith(f"{pattern}.") or fnmatchcase(path, pattern)
+
+
+def select(what: str, paths: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    """The `paths` that any of `patterns` matches, in their own order.
+
+    Raises UnknownName for a pattern that matches nothing, with the nearest names.
+    """
+    paths, patterns = list(paths), list(patterns)
+    for pattern in patterns:
+        if not any(matches(path, pattern) for path in paths):
+            ancestors = {".".join(path.split(".")[:n]) for path in paths for n in range(1, path.count(".") + 2)}
+            raise unknown(what, pattern, sorted(ancestors))
+    return [path for path in paths if any(matches(path, pattern) for pattern in patterns)]
