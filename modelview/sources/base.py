@@ -1,0 +1,59 @@
+"""What a source is, and the registry that finds every source in this folder."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from modelview.errors import EditError
+from modelview.registry import Registry
+from modelview.script import Code
+
+SOURCES: Registry[type["Source"]] = Registry("source", "modelview.sources")
+
+Shape = tuple[int, ...]
+Progress = Callable[[int, int], None]
+"""Called with (bytes done, bytes in all) while something is downloaded."""
+
+
+class Source(ABC):
+    """Where a model comes from, as a value. Subclasses are frozen dataclasses of literals.
+
+    Equal sources give equal models, weights included; anything random takes a `seed`.
+    """
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What people call the model, such as "resnet50"."""
+
+    @property
+    @abstractmethod
+    def origin(self) -> str:
+        """Where it is from and what its weights are, such as "torchvision · random weights, seed 0"."""
+
+    @property
+    @abstractmethod
+    def example(self) -> tuple[Shape, ...]:
+        """The shape of each input of `forward`, with N = 1."""
+
+    @abstractmethod
+    def structure(self) -> nn.Module:
+        """A new model on meta, in eval mode, in milliseconds and without weights or network."""
+
+    @abstractmethod
+    def load(self, progress: Progress | None = None) -> nn.Module:
+        """A new model with weights, in eval mode, on the CPU. Raises DownloadError."""
+
+    @abstractmethod
+    def code(self) -> Code:
+        """Statements that leave the same structure in `model`, with random weights."""
+
+    def arguments(self, *tensors: Any) -> tuple[Any, ...]:
+        """What `forward` is called with, for one tensor (N, ...) an input."""
+        return tensors
+
+    def with_classes(self, num_classes: int) -> "Source":
+        """The same source for another number of classes. Raises EditError where there are none."""
+        raise EditError(f"{self.title} has no number of classes that could be chosen.")
