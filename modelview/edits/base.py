@@ -1,0 +1,48 @@
+"""What an edit is, and the registry that finds every edit in this folder."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import nn
+
+from modelview.registry import Registry
+from modelview.script import Code
+from modelview.structure import Structure
+
+EDITS: Registry[type["Edit"]] = Registry("edit", "modelview.edits")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an edit comes to on one structure: widths, heads and paths are all resolved.
+
+    summary: one line that says it, such as "fc → Linear(2048, 10)".
+    apply: changes a model of that structure, on meta or real, in place or by wrapping it; the caller
+        owns the model and uses the result. New weights are random.
+    code: statements that do the same to a variable `model`.
+    notes: what the user should know about the result, a sentence each.
+    """
+
+    summary: str
+    apply: Callable[[nn.Module], nn.Module]
+    code: Code
+    notes: tuple[str, ...] = ()
+
+
+class Edit(ABC):
+    """One change of a model, as a value. Subclasses are frozen dataclasses that store what was meant.
+
+    `tests/laws.py` holds for each: applying and running the code give the same model, equal edits give
+    equal weights, and an edit that cannot be planned raises EditError and changes nothing.
+    """
+
+    title: ClassVar[str]
+    """What the edit is called on the screen, such as "Swap head"."""
+    keeps: ClassVar[Literal["values", "keys"] | None] = None
+    """What stays as it was: what the kept modules compute, or the names in the state_dict."""
+
+    @abstractmethod
+    def plan(self, before: Structure) -> Change:
+        """What the edit comes to on the model before it. Raises EditError with the reason and the remedy."""

@@ -1,0 +1,62 @@
+"""Put another layer in a layer's place."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from modelview.edits.base import EDITS, Change, Edit
+from modelview.errors import EditError
+from modelview.fields import ModulePath
+from modelview.layers import Layer, describe
+from modelview.script import Code, quoted, reference
+from modelview.structure import Structure
+
+
+@EDITS.register("replace_layer")
+@dataclass(frozen=True)
+class ReplaceLayer(Edit):
+    """Replace the module at `path` by `layer`, with new random weights.
+
+    Raises UnknownName if no module has that path, EditError for "" or a layer that cannot be made.
+    """
+
+    title: ClassVar[str] = "Replace layer"
+
+    path: ModulePath
+    layer: Layer
+
+    def __post_init__(self) -> None:
+        if isinstance(self.layer, str):
+            object.__setattr__(self, "layer", Layer(self.layer))
+
+    def plan(self, before: Structure) -> Change:
+        old = before.module(self.path)
+        new = self.layer.planned()
+        if describe(old) == describe(new) and type(old) is type(new):
+            raise EditError(f"`{self.path}` is already {describe(old)}.")
+        code = self.layer.code()
+        return Change(
+            f"{self.path} → {describe(new)}",
+            lambda model: put(model, self.path, self.layer.build()),
+            Code((placing(before.model, self.path, code.statements[0]),), imports=code.imports),
+        )
+
+
+def put(model: nn.Module, path: str, layer: nn.Module) -> nn.Module:
+    """`model` with `layer` at `path` and at every other path of the module that was there."""
+    old = model.get_submodule(path)
+    for name, module in list(model.named_modules(remove_duplicate=False)):
+        if module is old:
+            model.set_submodule(name, layer)
+    return model
+
+
+def placing(model: nn.Module, path: str, expression: str) -> str:
+    """The assignments that put `expression` at `path`, and at every other path of the module that is there."""
+    old = model.get_submodule(path)
+    paths = [name for name, module in model.named_modules(remove_duplicate=False) if module is old]
+    targets = [reference(model, name) for name in paths]
+    if any(target.endswith(")") for target in targets):
+        return "\n".join(f"model.set_submodule({quoted(name)}, {expression})" for name in paths)
+    return " = ".join([*targets, expression])

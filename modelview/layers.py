@@ -1,0 +1,105 @@
+"""A layer as one line of text: what the user types, what JSON stores, what is exported."""
+
+import ast
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torchvision import ops
+
+from modelview.errors import EditError
+from modelview.meta import building
+from modelview.names import short, unknown
+from modelview.script import Code
+
+_TORCH = {n: c for n, c in vars(nn).items() if isinstance(c, type) and issubclass(c, nn.Module)}
+_VISION = {
+    n: getattr(ops, n) for n in ("FrozenBatchNorm2d", "Permute", "SqueezeExcitation", "StochasticDepth")
+}
+KNOWN: dict[str, Any] = _TORCH | _VISION
+"""Every class that a layer may be: torch.nn's, and a few of torchvision.ops that models are made of."""
+
+_ABSTRACT = {"Module", "Container", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A call of one `torch.nn` class with literal arguments.
+
+    >>> Layer("Linear(512, 10)").build()
+    Linear(in_features=512, out_features=10, bias=True)
+    >>> Layer("Linear(512, 10)").code().statements
+    ('nn.Linear(512, 10)',)
+    """
+
+    text: str
+
+    def _parts(self) -> tuple[str, list[Any], dict[str, Any]]:
+        try:
+            call = ast.parse(self.text.strip(), mode="eval").body
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+                raise ValueError("not a call")
+            if any(keyword.arg is None for keyword in call.keywords):
+                raise ValueError("not plain keywords")
+            args = [ast.literal_eval(arg) for arg in call.args]
+            kwargs = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise EditError(
+                "A layer is a torch.nn class called with plain values, such as "
+                f"Conv2d(3, 64, 7, stride=2); got {short(self.text)!r}."
+            ) from error
+        name = call.func.id
+        if name not in KNOWN or name in _ABSTRACT:
+            raise unknown("layer class", name, KNOWN.keys() - _ABSTRACT)
+        return name, args, kwargs
+
+    def build(self) -> nn.Module:
+        """The layer with random weights. Raises EditError where the class does not take the arguments."""
+        name, args, kwargs = self._parts()
+        try:
+            layer: nn.Module = KNOWN[name](*args, **kwargs)
+        except Exception as error:
+            raise EditError(f"{name} does not take these arguments: {_reason(name, error)}") from error
+        return layer
+
+    def planned(self) -> nn.Module:
+        """The layer on meta. Raises EditError as `build`, and where it would not fit this machine's memory."""
+        self._parts()
+        with building():
+            layer = self.build()
+        require_memory(short(self.text), sum(p.numel() * p.element_size() for p in layer.parameters()))
+        return layer
+
+    def code(self) -> Code:
+        """The constructor call as one expression, and the imports it needs."""
+        name, _, _ = self._parts()
+        if name in _VISION:
+            return Code((f"ops.{self.text.strip()}",), imports=("from torchvision import ops",))
+        return Code((f"nn.{self.text.strip()}",))
+
+
+def _reason(name: str, error: Exception) -> str:
+    text = " ".join(str(error).split()).removeprefix(f"{name}.").removeprefix("__init__() ")
+    return short(text or type(error).__name__, 200)
+
+
+def require_memory(what: str, size_bytes: int) -> None:
+    """Raises EditError if `size_bytes` is more than this machine has."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size_bytes > memory:
+        raise EditError(
+            f"{what} would take {size_bytes / 1e9:,.0f} GB of weights; this machine has {memory / 1e9:,.0f} GB. "
+            "Choose smaller widths."
+        )
+
+
+def describe(module: nn.Module) -> str:
+    """The module as layer text where its repr is one, else the name of its class.
+
+    >>> describe(nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False))
+    'Conv2d(3, 64, kernel_size=(7, 7), stride=(2, 2), padding=(3, 3), bias=False)'
+    """
+    if next(module.children(), None) is not None:
+        return type(module).__name__
+    return f"{type(module).__name__}({module.extra_repr()})"

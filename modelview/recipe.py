@@ -1,0 +1,208 @@
+"""A model as a value: where it came from, and what was done to it since."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modelview import document
+from modelview.edits.base import EDITS, Change, Edit
+from modelview.errors import EditError, ModelviewError
+from modelview.meta import building, to_meta
+from modelview.script import script
+from modelview.sources.base import SOURCES, Progress, Shape, Source
+from modelview.structure import Structure
+from modelview.trace.records import Totals, Trace, Tree
+
+FORMAT = 1
+"""The version of recipe.json."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A source and the edits made to it, oldest first. Hashable, so it is its own cache key.
+
+    >>> from modelview.edits.freeze import Freeze
+    >>> from modelview.sources.torchvision import Torchvision
+    >>> recipe = Recipe(Torchvision("resnet18")).then(Freeze("layer1"))
+    >>> print(recipe.changes()[-1].code.statements[-1])
+    model.layer1.requires_grad_(False)
+    >>> recipe.undo() == Recipe(Torchvision("resnet18"))
+    True
+    """
+
+    source: Source
+    edits: tuple[Edit, ...] = ()
+
+    def then(self, edit: Edit) -> "Recipe":
+        """With one more edit; nothing is planned or checked yet."""
+        return replace(self, edits=(*self.edits, edit))
+
+    def undo(self) -> "Recipe":
+        """Without its last edit; a recipe with none is returned unchanged."""
+        return replace(self, edits=self.edits[:-1])
+
+    def without(self, number: int) -> "Recipe":
+        """Without edit `number` (from 1). Raises EditError where a later edit needs it."""
+        shorter = replace(self, edits=self.edits[: number - 1] + self.edits[number:])
+        shorter.check()
+        return shorter
+
+    def changes(self) -> tuple[Change, ...]:
+        """What each edit comes to. Raises EditError for the first that cannot be planned."""
+        found = []
+        for number in range(1, len(self.edits) + 1):
+            with self._naming(number):
+                found.append(_planned(replace(self, edits=self.edits[:number])))
+        return tuple(found)
+
+    def structure(self) -> nn.Module:
+        """A new model on meta, in eval mode, the caller's to keep: no memory, no weights."""
+        model = self.source.structure()
+        for change in self.changes():
+            with building():
+                model = change.apply(model)
+        return to_meta(model).eval()
+
+    def check(self, *inputs: Tensor | Shape) -> "Check":
+        """What the last edit changes, seen by one pass on meta before and after it.
+
+        inputs: tensors or shapes (N, ...), one for each input of `forward`; the source's own by default.
+        Raises EditError where an edit cannot be planned or the edited model cannot run.
+        """
+        before, after = trace(self.undo(), *inputs), trace(self, *inputs)
+        if after.failed is not None:
+            raise EditError(after.failed.sentence)
+        return Check(
+            input=after.inputs,
+            output=after.output,
+            before=before.totals,
+            after=after.totals,
+            changes=_differences(before, after),
+        )
+
+    def build(self, device: str = "cpu", progress: Progress | None = None) -> nn.Module:
+        """The model with weights, in eval mode, the caller's to keep; equal recipes give equal weights.
+
+        progress: called with (bytes done, bytes in all) while weights are downloaded.
+        Raises EditError naming the edit that failed, DownloadError where weights cannot be fetched.
+        """
+        changes = self.changes()
+        model = self.source.load(progress)
+        for number, change in enumerate(changes, start=1):
+            with _seeded(getattr(self.source, "seed", 0) + number), self._naming(number):
+                model = change.apply(model)
+        return model.eval().to(device)
+
+    def code(self) -> str:
+        """Standalone Python with `build_model()`: the same model, its new weights random."""
+        parts = [self.source.code(), *(change.code for change in self.changes())]
+        return script(self._docstring(), parts, _main(self.source))
+
+    def to_json(self) -> str:
+        """The recipe as recipe.json: what was meant, and nothing that could be run."""
+        source = {"kind": SOURCES.name_of(type(self.source)), **document.fields_of(self.source)}
+        edits = [{"edit": EDITS.name_of(type(edit)), **document.fields_of(edit)} for edit in self.edits]
+        return json.dumps({"modelview": FORMAT, "source": source, "edits": edits}, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Recipe":
+        """The recipe that `to_json` wrote. Imports, opens and runs nothing. Raises EditError, UnknownName."""
+        content = document.parse(text, FORMAT)
+        source = document.revive(SOURCES, "kind", content["source"], "The source")
+        edits = (
+            document.revive(EDITS, "edit", item, f"Edit {number}")
+            for number, item in enumerate(content["edits"], start=1)
+        )
+        return cls(source, tuple(edits))
+
+    @contextmanager
+    def _naming(self, number: int) -> Iterator[None]:
+        """Say which edit failed, unless it is the last, which is the one in hand."""
+        try:
+            yield
+        except ModelviewError as error:
+            if number == len(self.edits):
+                raise
+            title = self.edits[number - 1].title
+            raise type(error)(f"Edit {number} of {len(self.edits)} ({title}): {error}") from error
+
+    def _docstring(self) -> str:
+        lines = [f"{self.source.title} from {self.source.origin}, as built and edited with modelview."]
+        for edit, change in zip(self.edits, self.changes(), strict=True):
+            lines.append(f"- {edit.title}: {change.summary}")
+            lines += [f"  Note: {note}" for note in change.notes]
+        return lines[0] if len(lines) == 1 else "\n".join([lines[0], "", *lines[1:], ""])
+
+
+@dataclass(frozen=True)
+class ChangeRow:
+    """One thing that the last edit changed: its value before and after."""
+
+    what: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class Check:
+    """A recipe that runs: what goes in, what comes out, and what its last edit changed."""
+
+    input: Tree
+    output: Tree
+    before: Totals
+    after: Totals
+    changes: tuple[ChangeRow, ...]
+
+
+@lru_cache(maxsize=64)
+def structure_of(recipe: Recipe) -> Structure:
+    """The recipe's structure and everything that was found out about it, shared and read-only."""
+    return Structure(recipe.structure(), recipe.source)
+
+
+def trace(recipe: Recipe, *inputs: Tensor | Shape, train: bool = False) -> Trace:
+    """One recorded pass of the recipe's structure; on the source's own example unless inputs are given."""
+    structure = structure_of(recipe)
+    if not inputs and not train:
+        return structure.trace
+    return structure.run(inputs or structure.source.example, train=train)
+
+
+@lru_cache(maxsize=256)
+def _planned(recipe: Recipe) -> Change:
+    return recipe.edits[-1].plan(structure_of(recipe.undo()))
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _differences(before: Trace, after: Trace) -> tuple[ChangeRow, ...]:
+    keys_before, keys_after = list(before.model.state_dict()), list(after.model.state_dict())
+    rows: list[tuple[str, Any, Any]] = [("output", before.output, after.output)]
+    for name in ("n_parameters", "n_trainable", "size_bytes", "macs"):
+        rows.append((name, getattr(before.totals, name), getattr(after.totals, name)))
+    rows.append(("modules", sum(1 for _ in before.model.modules()), sum(1 for _ in after.model.modules())))
+    gone, new = set(keys_before) - set(keys_after), set(keys_after) - set(keys_before)
+    rows.append(
+        ("state_dict", tuple(k for k in keys_before if k in gone), tuple(k for k in keys_after if k in new))
+    )
+    return tuple(ChangeRow(*row) for row in rows)
+
+
+def _main(source: Source) -> Sequence[str]:
+    file = f"{source.title}.pth"
+    return (
+        "model = build_model()",
+        f'model.load_state_dict(torch.load("{file}", map_location="cpu", weights_only=True))',
+        "model.eval()",
+    )

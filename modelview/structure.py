@@ -1,0 +1,71 @@
+"""The model just before an edit: on meta, with everything that an edit may ask of it."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modelview.errors import EditError
+from modelview.names import unknown
+from modelview.sources.base import Shape, Source
+from modelview.trace.records import Call, Trace
+from modelview.trace.run import trace_module
+
+
+class Structure:
+    """A model on meta in eval mode, shared between everybody who looks: read it, never change it.
+
+    source: where it came from; edits may already have changed it since.
+    """
+
+    def __init__(self, model: nn.Module, source: Source) -> None:
+        self.model, self.source = model, source
+
+    @cached_property
+    def trace(self) -> Trace:
+        """One pass on the source's own example input."""
+        return self.run(self.source.example)
+
+    def run(self, inputs: Sequence[Tensor | Shape], *, train: bool = False) -> Trace:
+        """One pass on `inputs`, tensors or shapes (N, ...), one for each input of `forward`."""
+        tensors = [_tensor(value) for value in inputs]
+        wanted = len(self.source.example)
+        if len(tensors) != wanted:
+            raise EditError(f"{self.source.title} takes {_counted(wanted, 'input')}, not {len(tensors)}.")
+        return trace_module(self.model, *self.source.arguments(*tensors), train=train)
+
+    def module(self, path: str) -> nn.Module:
+        """The module inside the model that has this path. Raises UnknownName, and EditError for ""."""
+        if not path:
+            raise EditError("This edit needs a module inside the model, not the whole of it.")
+        modules = dict(self.model.named_modules(remove_duplicate=False))
+        if path not in modules:
+            raise unknown("module", path, filter(None, modules))
+        return modules[path]
+
+    def calls(self, path: str) -> list[Call]:
+        """The calls of the module at `path` in the example pass, under whatever name it was recorded."""
+        module = self.model.get_submodule(path)
+        names = {name for name, other in self.model.named_modules(remove_duplicate=False) if other is module}
+        return [call for call in self.trace.calls if call.path in names]
+
+
+def _tensor(value: Any) -> Tensor:
+    """A tensor of the shape on meta; nothing is allocated for what is only looked at."""
+    if isinstance(value, Tensor):
+        return value
+    shape = tuple(value)
+    if not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in shape):
+        raise EditError(
+            f"An input shape is whole numbers from 1 up, N first, such as 1,3,224,224; got {shape}."
+        )
+    try:
+        return torch.empty(shape, device="meta")
+    except RuntimeError as error:
+        raise EditError(f"No tensor can have the shape {shape}: it is too large.") from error
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,1 @@
+"""One forward pass, recorded: calls, ops, edges, shapes, MACs and bytes."""

@@ -1,0 +1,57 @@
+"""Why a module could not take its input, as one sentence with the layer, the shapes and the remedy."""
+
+from typing import Any
+
+from torch import nn
+
+from modelview.names import short
+from modelview.trace.shapes import is_shape, text
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def sentence(path: str, module: nn.Module, inputs: Any, error: Exception) -> str:
+    """What went wrong at `path`, in words; torch's own words where nothing better is known."""
+    name = f"`{path}`" if path else "The model"
+    if is_shape(inputs) and (known := _known(name, module, inputs)):
+        return known
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return f"{name} ({type(module).__name__}) could not take {text(inputs)}: {short(reason, 300)}"
+
+
+def _known(name: str, module: nn.Module, shape: tuple[int, ...]) -> str | None:
+    got = f"{name} gets {text(shape)}"
+    if isinstance(module, _CONVOLUTIONS):
+        return _convolution(name, got, module, shape)
+    if isinstance(module, nn.Linear) and shape and shape[-1] != module.in_features:
+        wanted = module.in_features
+        return (
+            f"{got}, so {shape[-1]} features, but takes {wanted}: replace it with "
+            f"Linear({shape[-1]}, {module.out_features}), or put a Linear({shape[-1]}, {wanted}) before it."
+        )
+    if isinstance(module, nn.modules.batchnorm._BatchNorm) and len(shape) > 1:
+        if shape[1] != module.num_features:
+            kind = type(module).__name__
+            return f"{got}, so {shape[1]} channels, but takes {module.num_features}: replace it with {kind}({shape[1]})."
+    return None
+
+
+def _convolution(name: str, got: str, module: Any, shape: tuple[int, ...]) -> str | None:
+    dims = len(module.kernel_size)
+    kind = type(module).__name__
+    if len(shape) not in (dims + 1, dims + 2):
+        return f"{got}, but {kind} takes {dims + 2} dimensions (N, C, {', '.join('DHW'[-dims:])})."
+    channels = shape[-dims - 1]
+    if channels != module.in_channels:
+        ones = "1" if dims == 1 else " × ".join("1" * dims)
+        return (
+            f"{name} gets {channels} channels but takes {module.in_channels}: insert a {ones} "
+            f"{kind}({channels}, {module.in_channels}) before it, or replace it with "
+            f"{kind}({channels}, {module.out_channels}, …)."
+        )
+    sizes = shape[-dims:]
+    if all(isinstance(p, int) for p in module.padding):
+        pairs = zip(sizes, module.padding, module.kernel_size, module.dilation, strict=True)
+        if any(size + 2 * pad < step * (kernel - 1) + 1 for size, pad, kernel, step in pairs):
+            return f"{got}, smaller than its kernel of {text(tuple(module.kernel_size))}: use a larger input."
+    return None
