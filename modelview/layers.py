@@ -3,6 +3,7 @@
 import ast
 import os
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from typing import Any
 
 from torch import nn
@@ -35,7 +36,8 @@ class Layer:
 
     text: str
 
-    def _parts(self) -> tuple[str, list[Any], dict[str, Any]]:
+    def parts(self) -> tuple[str, list[Any], dict[str, Any]]:
+        """The class's name, its positional and its keyword arguments. Raises EditError, UnknownName."""
         try:
             call = ast.parse(self.text.strip(), mode="eval").body
             if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
@@ -56,7 +58,7 @@ class Layer:
 
     def build(self) -> nn.Module:
         """The layer with random weights. Raises EditError where the class does not take the arguments."""
-        name, args, kwargs = self._parts()
+        name, args, kwargs = self.parts()
         try:
             layer: nn.Module = KNOWN[name](*args, **kwargs)
         except Exception as error:
@@ -65,7 +67,7 @@ class Layer:
 
     def planned(self) -> nn.Module:
         """The layer on meta. Raises EditError as `build`, and where it would not fit this machine's memory."""
-        self._parts()
+        self.parts()
         with building():
             layer = self.build()
         require_memory(short(self.text), sum(p.numel() * p.element_size() for p in layer.parameters()))
@@ -73,7 +75,7 @@ class Layer:
 
     def code(self) -> Code:
         """The constructor call as one expression, and the imports it needs."""
-        name, _, _ = self._parts()
+        name, _, _ = self.parts()
         if name in _VISION:
             return Code((f"ops.{self.text.strip()}",), imports=("from torchvision import ops",))
         return Code((f"nn.{self.text.strip()}",))
@@ -103,3 +105,32 @@ def describe(module: nn.Module) -> str:
     if next(module.children(), None) is not None:
         return type(module).__name__
     return f"{type(module).__name__}({module.extra_repr()})"
+
+
+def written(module: nn.Module) -> str:
+    """Layer text that makes the same module, as short as a person would write it.
+
+    >>> written(nn.Linear(2048, 10)), written(nn.Conv2d(512, 10, kernel_size=(1, 1)))
+    ('Linear(2048, 10)', 'Conv2d(512, 10, kernel_size=1)')
+    """
+    name, args, kwargs = Layer(describe(module)).parts()
+    known = list(signature(KNOWN[name]).parameters.values())
+    while len(args) < 2 and len(args) < len(known) and known[len(args)].name in kwargs:
+        if known[len(args)].default is not Parameter.empty:
+            break
+        args.append(kwargs.pop(known[len(args)].name))
+    defaults = {parameter.name: parameter.default for parameter in known}
+    shown = [_plain(arg) for arg in args]
+    shown += [f"{k}={_plain(v)}" for k, v in kwargs.items() if _single(v) != defaults.get(k) != v]
+    return f"{name}({', '.join(shown)})"
+
+
+def _single(value: Any) -> Any:
+    """One number for a tuple that repeats it, as torch takes for kernel sizes and strides."""
+    if isinstance(value, tuple) and len(value) > 1 and len(set(value)) == 1:
+        return value[0]
+    return value
+
+
+def _plain(value: Any) -> str:
+    return repr(_single(value))

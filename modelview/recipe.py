@@ -163,7 +163,8 @@ class Check:
 @lru_cache(maxsize=64)
 def structure_of(recipe: Recipe) -> Structure:
     """The recipe's structure and everything that was found out about it, shared and read-only."""
-    return Structure(recipe.structure(), recipe.source)
+    heads = next((c.heads for c in reversed(recipe.changes()) if c.heads is not None), None)
+    return Structure(recipe.structure(), recipe.source, heads)
 
 
 def trace(recipe: Recipe, *inputs: Tensor | Shape, train: bool = False) -> Trace:

@@ -18,10 +18,11 @@ class Structure:
     """A model on meta in eval mode, shared between everybody who looks: read it, never change it.
 
     source: where it came from; edits may already have changed it since.
+    heads: paths of the layers that predict the classes, as an edit left them; None where the source knows.
     """
 
-    def __init__(self, model: nn.Module, source: Source) -> None:
-        self.model, self.source = model, source
+    def __init__(self, model: nn.Module, source: Source, heads: tuple[str, ...] | None = None) -> None:
+        self.model, self.source, self.heads = model, source, heads
 
     @cached_property
     def trace(self) -> Trace:

@@ -23,12 +23,15 @@ class Change:
         owns the model and uses the result. New weights are random.
     code: statements that do the same to a variable `model`.
     notes: what the user should know about the result, a sentence each.
+    heads: paths of the layers that predict the classes afterwards; () where there is none any more,
+        None where they are as they were.
     """
 
     summary: str
     apply: Callable[[nn.Module], nn.Module]
     code: Code
     notes: tuple[str, ...] = ()
+    heads: tuple[str, ...] | None = None
 
 
 class Edit(ABC):

@@ -1,0 +1,48 @@
+"""Real weights: made once, when something needs them, and shared read-only between all sessions."""
+
+from collections import OrderedDict
+from threading import RLock
+
+import streamlit as st
+from torch import nn
+
+from modelview.recipe import Recipe
+
+MOST = 2
+"""How many built models are kept; the one longest not asked for goes first."""
+
+_built: OrderedDict[Recipe, nn.Module] = OrderedDict()
+_making = RLock()
+
+
+def made(recipe: Recipe) -> nn.Module | None:
+    """The built model if it is at hand; read it, never change it."""
+    return _built.get(recipe)
+
+
+def build(recipe: Recipe) -> nn.Module:
+    """The built model on the CPU; read it, never change it. Shows progress while it is made.
+
+    Raises EditError, and DownloadError where the weights cannot be fetched.
+    """
+    with _making:
+        if recipe in _built:
+            _built.move_to_end(recipe)
+            return _built[recipe]
+        place = st.empty()
+        bar = place.progress(0.0, "Making the weights ...")
+
+        def progress(done: int, total: int) -> None:
+            bar.progress(
+                min(done / total, 1.0) if total else 0.0,
+                f"Downloading weights: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB",
+            )
+
+        try:
+            model = recipe.build(progress=progress)
+        finally:
+            place.empty()
+        _built[recipe] = model
+        while len(_built) > MOST:
+            _built.popitem(last=False)
+        return model
