@@ -15,9 +15,7 @@ MOST_CHARACTERS = 10_000_000
 
 def fields_of(value: Any) -> dict[str, Any]:
     """The fields of a frozen dataclass as JSON can hold them; defaults are left out."""
-    return {
-        f.name: _plain(getattr(value, f.name)) for f in fields(value) if getattr(value, f.name) != f.default
-    }
+    return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if getattr(value, f.name) != f.default}
 
 
 def _plain(value: Any) -> Any:
@@ -58,9 +56,7 @@ def revive(registry: Registry[Any], key: str, content: Any, where: str) -> Any:
     missing = [n for n, f in known.items() if n not in content and f.default is MISSING]
     if missing:
         raise EditError(f"{where} of this recipe ({content[key]}) needs {missing[0]!r}.")
-    values = {
-        n: _typed(content[n], hints[n], f"{where} of this recipe, {n!r}") for n in known if n in content
-    }
+    values = {n: _typed(content[n], hints[n], f"{where} of this recipe, {n!r}") for n in known if n in content}
     if cls.__dict__.get("__init__") and "patterns" in values:
         return cls(*values.pop("patterns"), **values)
     return cls(**values)

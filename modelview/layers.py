@@ -15,9 +15,7 @@ from modelview.names import short, unknown
 from modelview.script import Code
 
 _TORCH = {n: c for n, c in vars(nn).items() if isinstance(c, type) and issubclass(c, nn.Module)}
-_VISION = {
-    n: getattr(ops, n) for n in ("FrozenBatchNorm2d", "Permute", "SqueezeExcitation", "StochasticDepth")
-}
+_VISION = {n: getattr(ops, n) for n in ("FrozenBatchNorm2d", "Permute", "SqueezeExcitation", "StochasticDepth")}
 KNOWN: dict[str, Any] = _TORCH | _VISION
 """Every class that a layer may be: torch.nn's, and a few of torchvision.ops that models are made of."""
 

@@ -194,9 +194,7 @@ def _differences(before: Trace, after: Trace) -> tuple[ChangeRow, ...]:
         rows.append((name, getattr(before.totals, name), getattr(after.totals, name)))
     rows.append(("modules", sum(1 for _ in before.model.modules()), sum(1 for _ in after.model.modules())))
     gone, new = set(keys_before) - set(keys_after), set(keys_after) - set(keys_before)
-    rows.append(
-        ("state_dict", tuple(k for k in keys_before if k in gone), tuple(k for k in keys_after if k in new))
-    )
+    rows.append(("state_dict", tuple(k for k in keys_before if k in gone), tuple(k for k in keys_after if k in new)))
     return tuple(ChangeRow(*row) for row in rows)
 
 

@@ -31,7 +31,7 @@ class Structure:
 
     def run(self, inputs: Sequence[Tensor | Shape], *, train: bool = False) -> Trace:
         """One pass on `inputs`, tensors or shapes (N, ...), one for each input of `forward`."""
-        tensors = [_tensor(value) for value in inputs]
+        tensors = [tensor_of(value) for value in inputs]
         wanted = len(self.source.example)
         if len(tensors) != wanted:
             raise EditError(f"{self.source.title} takes {_counted(wanted, 'input')}, not {len(tensors)}.")
@@ -53,15 +53,13 @@ class Structure:
         return [call for call in self.trace.calls if call.path in names]
 
 
-def _tensor(value: Any) -> Tensor:
+def tensor_of(value: Any) -> Tensor:
     """A tensor of the shape on meta; nothing is allocated for what is only looked at."""
     if isinstance(value, Tensor):
         return value
     shape = tuple(value)
     if not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in shape):
-        raise EditError(
-            f"An input shape is whole numbers from 1 up, N first, such as 1,3,224,224; got {shape}."
-        )
+        raise EditError(f"An input shape is whole numbers from 1 up, N first, such as 1,3,224,224; got {shape}.")
     try:
         return torch.empty(shape, device="meta")
     except RuntimeError as error:

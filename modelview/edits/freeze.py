@@ -46,9 +46,7 @@ class Freeze(Edit):
         spared = set(_select(before.model, names, self.except_))
         change = _switch(before.model, chosen - spared, on=False)
         norms = _moving(before.model, chosen - spared)
-        note = (
-            f"{norms} frozen batch-norm layers still update their statistics in train mode." if norms else ""
-        )
+        note = f"{norms} frozen batch-norm layers still update their statistics in train mode." if norms else ""
         return Change(change.summary, change.apply, change.code, (note,) if note else ())
 
 
@@ -96,9 +94,7 @@ def _until(before: Structure, path: str) -> set[str]:
     if not calls:
         raise EditError(f"`{path}` is never called, so there is no point up to which to freeze.")
     end = calls[0].ops.stop
-    done = {
-        call.path for call in before.trace.calls if call.ops.stop <= end and call.index <= calls[-1].index
-    }
+    done = {call.path for call in before.trace.calls if call.ops.stop <= end and call.index <= calls[-1].index}
     done |= {call.path for call in before.trace.calls if call.ops.stop <= end}
     modules = dict(before.model.named_modules(remove_duplicate=False))
     kept = {id(p) for name in done if name in modules for p in modules[name].parameters()}
@@ -116,9 +112,7 @@ def _moving(model: nn.Module, frozen: set[str]) -> int:
 
 
 def _switch(model: nn.Module, names: set[str], *, on: bool) -> Change:
-    changed = {
-        n for n, p in model.named_parameters(remove_duplicate=False) if n in names and p.requires_grad != on
-    }
+    changed = {n for n, p in model.named_parameters(remove_duplicate=False) if n in names and p.requires_grad != on}
     count = sum(p.numel() for n, p in model.named_parameters() if n in changed)
     verb = "train again" if on else "frozen"
 

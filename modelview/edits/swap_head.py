@@ -74,7 +74,10 @@ class SwapHead(Edit):
         return self._swapped(before, sites, attributes, notes)
 
     def _validate(self) -> None:
-        for number, what in ((self.num_classes, "The number of classes"), *((h, "A hidden width") for h in self.hidden)):
+        for number, what in (
+            (self.num_classes, "The number of classes"),
+            *((h, "A hidden width") for h in self.hidden),
+        ):
             if type(number) is not int or number < 1:
                 raise EditError(f"{what} is a whole number from 1 up; got {number!r}.")
         if self.activation not in ACTIVATIONS:
@@ -163,7 +166,11 @@ class SwapHead(Edit):
             whole.add_module("fc", _built(head))
             return whole
 
-        rows = [("backbone", "model"), *((name, _call(layer)) for name, layer in pools), ("fc", _expression(head))]
+        rows = [
+            ("backbone", "model"),
+            *((name, _call(layer)) for name, layer in pools),
+            ("fc", _expression(head)),
+        ]
         imports = _imports([pools, head]) + ("from collections import OrderedDict",)
         code = Code((f"model = {_ordered(rows)}",), imports=imports)
         summary = " → ".join([*(name for name, _ in pools), _summary(head)])

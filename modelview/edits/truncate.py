@@ -47,7 +47,9 @@ class Truncate(Edit):
             axis = channel_axis(before.trace, chosen.result[0])
             width = shape[axis]
         elif self.pool or self.flatten:
-            raise EditError(f"`{self.path}` returns {text(shape)}, which cannot be pooled or flattened; leave both off.")
+            raise EditError(
+                f"`{self.path}` returns {text(shape)}, which cannot be pooled or flattened; leave both off."
+            )
         tail = pooling(shape, axis, pool=self.pool, flatten=self.flatten) if axis is not None else ()
         cut = plan_cut(
             before.model,

@@ -75,9 +75,7 @@ def modules(trace: Trace) -> list[ModuleRow]:
     ]
 
 
-def _row(
-    path: str, module: nn.Module, own: str, calls: list[Call], sums: _Sums, macs: int, trace: Trace
-) -> ModuleRow:
+def _row(path: str, module: nn.Module, own: str, calls: list[Call], sums: _Sums, macs: int, trace: Trace) -> ModuleRow:
     return ModuleRow(
         path=path,
         kind=type(module).__name__,
@@ -126,8 +124,8 @@ def _sums(named: Iterable[tuple[str, nn.Module]], used: frozenset[int]) -> dict[
     for key, (parameter, paths) in holders.items():
         count, dtype = parameter.numel(), frozenset({str(parameter.dtype).removeprefix("torch.")})
         trainable, is_used = parameter.requires_grad, key in used
-        for path in dict.fromkeys(above for path in paths for above in _ancestors(path)):
-            sums = found[path]
+        for place in dict.fromkeys(above for path in paths for above in _ancestors(path)):
+            sums = found[place]
             sums.n_parameters += count
             sums.n_trainable += count if trainable else 0
             sums.dtypes |= dtype

@@ -32,7 +32,9 @@ def _known(name: str, module: nn.Module, shape: tuple[int, ...]) -> str | None:
     if isinstance(module, nn.modules.batchnorm._BatchNorm) and len(shape) > 1:
         if shape[1] != module.num_features:
             kind = type(module).__name__
-            return f"{got}, so {shape[1]} channels, but takes {module.num_features}: replace it with {kind}({shape[1]})."
+            return (
+                f"{got}, so {shape[1]} channels, but takes {module.num_features}: replace it with {kind}({shape[1]})."
+            )
     return None
 
 

@@ -75,9 +75,7 @@ def _multi_head_attention(args: tuple[Any, ...], kwargs: dict[str, Any], result:
 
 MACS: dict[Any, Formula] = {
     **dict.fromkeys((torch.conv1d, torch.conv2d, torch.conv3d), _convolution),
-    **dict.fromkeys(
-        (torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d), _transposed_convolution
-    ),
+    **dict.fromkeys((torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d), _transposed_convolution),
     F.linear: _linear,
     **dict.fromkeys(
         (

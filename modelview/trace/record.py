@@ -27,9 +27,7 @@ class _Open:
 
     __slots__ = ("first", "index", "inputs", "last", "module", "outputs", "parent", "path", "result", "size")
 
-    def __init__(
-        self, index: int, path: str, parent: int, inputs: Any, module: nn.Module, first: int
-    ) -> None:
+    def __init__(self, index: int, path: str, parent: int, inputs: Any, module: nn.Module, first: int) -> None:
         self.index, self.path, self.parent, self.inputs = index, path, parent, inputs
         self.module, self.first, self.last = module, first, first
         self.outputs: Any = None

@@ -141,11 +141,7 @@ def _multi_head_attention(
         return None
     if given.get("need_weights", True) or given.get("add_zero_attn") or width % heads:
         return None
-    if (
-        weight is None
-        or weight.shape != (3 * width, width)
-        or given["out_proj_weight"].shape != (width, width)
-    ):
+    if weight is None or weight.shape != (3 * width, width) or given["out_proj_weight"].shape != (width, width):
         return None
     return torch.empty_like(query), None
 
@@ -160,9 +156,7 @@ RULES: dict[Any, Rule] = {
         _activation,
     ),
     F.gelu: _gelu,
-    **dict.fromkeys(
-        (torch.relu, torch.sigmoid, torch.tanh, Tensor.sigmoid, Tensor.tanh, Tensor.relu), _unary
-    ),
+    **dict.fromkeys((torch.relu, torch.sigmoid, torch.tanh, Tensor.sigmoid, Tensor.tanh, Tensor.relu), _unary),
     **dict.fromkeys((torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__), _same_add),
     **dict.fromkeys((torch.mul, Tensor.mul, Tensor.__mul__), _same_add),
     **dict.fromkeys((Tensor.add_, Tensor.__iadd__), _same_add_in_place),

@@ -48,12 +48,7 @@ def _on_meta(model: nn.Module) -> bool:
 def _needs_values(error: Exception) -> bool:
     """Whether an op failed for want of values rather than for a wrong shape."""
     text = str(error)
-    return (
-        isinstance(error, NotImplementedError)
-        or "meta tensor" in text
-        or "Meta" in text
-        or "data-dependent" in text
-    )
+    return isinstance(error, NotImplementedError) or "meta tensor" in text or "Meta" in text or "data-dependent" in text
 
 
 def _moved(value: Any, device: str) -> Any:
@@ -77,9 +72,7 @@ def materialised(model: nn.Module) -> nn.Module:
             continue
         one = name.endswith("running_var") or (tensor.dim() == 1 and name.endswith("weight"))
         values = (torch.ones if one else torch.zeros)(tensor.shape, dtype=tensor.dtype)
-        memo[id(tensor)] = (
-            nn.Parameter(values, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else values
-        )
+        memo[id(tensor)] = nn.Parameter(values, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else values
     return deepcopy(model, memo)
 
 

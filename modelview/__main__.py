@@ -1,0 +1,7 @@
+"""`python -m modelview`."""
+
+import sys
+
+from modelview.cli import main
+
+sys.exit(main())

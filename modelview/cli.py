@@ -1,0 +1,165 @@
+"""The command line: the same recipes, checks and exports as the screen's."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from modelview import document
+from modelview.edits.base import EDITS
+from modelview.errors import EditError, ModelviewError
+from modelview.export.base import EXPORTS, export
+from modelview.inspect.tables import buffers, modules, parameters
+from modelview.opening import open_recipe
+from modelview.recipe import Recipe, trace
+from modelview.render import terminal
+from modelview.sources.base import Shape
+
+
+class _Parser(argparse.ArgumentParser):
+    """Usage errors are errors like all others: one line, exit status 1."""
+
+    def error(self, message: str) -> NoReturn:
+        raise EditError(f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0, or 1 with one line on stderr."""
+    try:
+        chosen = _parser().parse_args(arguments)
+        print(chosen.run(chosen))
+    except (ModelviewError, OSError) as error:
+        print(f"modelview: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="modelview", description="Look at a PyTorch model, change it by recipe, take it away.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    one = commands.add_parser("inspect", help="tables of modules, parameters and buffers")
+    one.add_argument("spec", help="a model's name, such as resnet50, or a recipe.json")
+    one.add_argument("--input", action="append", default=[], metavar="1,3,224,224", help="an input's shape, N first")
+    one.set_defaults(run=_inspect)
+
+    one = commands.add_parser("open", help="write a recipe")
+    one.add_argument("spec", help="a model's name, such as resnet50, or a recipe.json")
+    one.add_argument("--weights", help="a weights enum's member, such as DEFAULT or IMAGENET1K_V2")
+    one.add_argument("--seed", type=int, help="of random weights")
+    one.add_argument("--edit", action="append", default=[], metavar="JSON", help="""{"edit": "swap_head", ...}""")
+    one.add_argument("-o", "--output", required=True, metavar="RECIPE.json")
+    one.set_defaults(run=_open)
+
+    one = commands.add_parser("check", help="plan every edit and run the result on meta")
+    one.add_argument("recipe", metavar="RECIPE.json")
+    one.add_argument("--input", action="append", default=[], metavar="1,3,224,224", help="an input's shape, N first")
+    one.set_defaults(run=_check)
+
+    one = commands.add_parser("code", help="the Python that makes the model")
+    one.add_argument("recipe", metavar="RECIPE.json")
+    one.set_defaults(run=_code)
+
+    one = commands.add_parser("export", help="write the model")
+    one.add_argument("recipe", metavar="RECIPE.json")
+    one.add_argument("--format", required=True, help=f"one of {', '.join(EXPORTS)}")
+    one.add_argument("-o", "--output", required=True, metavar="FILE")
+    one.set_defaults(run=_export)
+
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="one JSON document and nothing else")
+    return parser
+
+
+def _inspect(chosen: argparse.Namespace) -> str:
+    recipe = open_recipe(chosen.spec)
+    run = trace(recipe, *map(_shape, chosen.input))
+    if not chosen.json:
+        return terminal.report(recipe.source.title, recipe.source.origin, run, modules(run))
+    return _document(
+        title=recipe.source.title,
+        origin=recipe.source.origin,
+        input=run.inputs,
+        output=run.output,
+        device=run.device,
+        note=run.note,
+        failed=run.failed,
+        totals=run.totals,
+        modules=modules(run),
+        parameters=parameters(recipe),
+        buffers=buffers(recipe),
+    )
+
+
+def _open(chosen: argparse.Namespace) -> str:
+    given = {"weights": chosen.weights, "seed": chosen.seed}
+    recipe = open_recipe(chosen.spec, **{name: value for name, value in given.items() if value is not None})
+    for number, text in enumerate(chosen.edit, start=1):
+        recipe = recipe.then(_edit(text, number))
+    recipe.changes()
+    path = export(recipe, "recipe", chosen.output)
+    return _written(path, chosen)
+
+
+def _check(chosen: argparse.Namespace) -> str:
+    recipe = _recipe(chosen.recipe)
+    check = recipe.check(*map(_shape, chosen.input))
+    return _document(**_fields(check)) if chosen.json else terminal.check(check)
+
+
+def _code(chosen: argparse.Namespace) -> str:
+    code = _recipe(chosen.recipe).code()
+    return _document(code=code) if chosen.json else code.rstrip("\n")
+
+
+def _export(chosen: argparse.Namespace) -> str:
+    return _written(export(_recipe(chosen.recipe), chosen.format, chosen.output), chosen)
+
+
+def _recipe(path: str) -> Recipe:
+    """A recipe file whatever its suffix: here nothing else can be meant."""
+    if not Path(path).is_file():
+        raise EditError(f"There is no file {path!r}.")
+    try:
+        return Recipe.from_json(Path(path).read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise EditError(f"{path!r} is not text, so it is no recipe.json.") from error
+
+
+def _edit(text: str, number: int) -> Any:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise EditError(
+            f'--edit {number} is not JSON ({error}); write {{"edit": "swap_head", "num_classes": 10}}.'
+        ) from error
+    return document.revive(EDITS, "edit", content, f"Edit {number}")
+
+
+def _shape(text: str) -> Shape:
+    try:
+        return tuple(int(size) for size in text.split(","))
+    except ValueError as error:
+        raise EditError(f"An input shape is numbers with commas, such as 1,3,224,224; got {text!r}.") from error
+
+
+def _written(path: Path, chosen: argparse.Namespace) -> str:
+    size = path.stat().st_size
+    return _document(path=str(path), size_bytes=size) if chosen.json else f"Wrote {path} ({size:,} bytes)."
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def _document(**content: Any) -> str:
+    return json.dumps(content, default=_plain, indent=2)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form.")

@@ -1,0 +1,1 @@
+"""One file per format. See `base.Export` for what a format promises."""

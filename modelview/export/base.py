@@ -1,0 +1,83 @@
+"""What a format is, the registry that finds every one in this folder, and writing without half-written files."""
+
+import os
+import tempfile
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from torch import nn
+
+from modelview.errors import EditError
+from modelview.recipe import Recipe
+from modelview.registry import Registry
+
+EXPORTS: Registry[type["Export"]] = Registry("export format", "modelview.export")
+
+
+class Export(ABC):
+    """A way to take a recipe away as one file."""
+
+    title: ClassVar[str]
+    about: ClassVar[str]
+    """What the file is and what loading it needs, in one sentence."""
+    suffix: ClassVar[str]
+    needs_weights: ClassVar[bool]
+
+    @abstractmethod
+    def write(self, recipe: Recipe, model: nn.Module | None, path: Path) -> None:
+        """Write the file. model: the built recipe, given where the format needs weights; not to be changed."""
+
+    @abstractmethod
+    def loading(self, recipe: Recipe, file: str) -> str:
+        """The lines of Python that load a file of this name."""
+
+    def refusal(self, recipe: Recipe) -> str | None:  # noqa: ARG002 - most formats take every recipe
+        """Why this recipe cannot be written in this format, and what can; None where it can."""
+        return None
+
+    def proof(self, recipe: Recipe, model: nn.Module | None, path: Path) -> str:  # noqa: ARG002
+        """What was compared after reading the file back, in words; "" where there is nothing to compare."""
+        return ""
+
+
+def export(recipe: Recipe, format: str, path: str | Path, *, model: nn.Module | None = None) -> Path:
+    """Write `recipe` to `path` and return the path. Written beside and renamed, so never half there.
+
+    format: "state_dict", "module", "python" or "recipe". model: the built recipe where it is at hand
+    already; it is built here otherwise. Raises UnknownName for a format, EditError where the folder is
+    missing or the format cannot hold the recipe, and whatever `Recipe.build` raises.
+    """
+    form = EXPORTS[format]()
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise EditError(f"There is no folder {str(target.parent)!r} to write {target.name!r} into; make it first.")
+    if target.is_dir():
+        raise EditError(f"{str(target)!r} is a folder; name a file in it, such as {filename(recipe, format)!r}.")
+    if reason := form.refusal(recipe):
+        raise EditError(reason)
+    if form.needs_weights and model is None:
+        model = recipe.build()
+    handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".part", dir=target.parent)
+    os.close(handle)
+    beside = Path(name)
+    try:
+        form.write(recipe, model, beside)
+        beside.chmod(0o666 & ~_umask())
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+    return target
+
+
+def _umask() -> int:
+    now = os.umask(0o077)
+    os.umask(now)
+    return now
+
+
+def filename(recipe: Recipe, format: str) -> str:
+    """A sensible name for a download, such as resnet50_state_dict.pth."""
+    stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in recipe.source.title)[:80]
+    suffix = EXPORTS[format].suffix
+    return f"{stem}_{format}{suffix}" if suffix == ".pth" else f"{stem}{suffix}"

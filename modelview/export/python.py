@@ -1,0 +1,27 @@
+"""The code that makes the model."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from torch import nn
+
+from modelview.export.base import EXPORTS, Export
+from modelview.recipe import Recipe
+
+
+@EXPORTS.register("python")
+class PythonCode(Export):
+    """Standalone Python with `build_model()`."""
+
+    title: ClassVar[str] = "model.py"
+    about: ClassVar[str] = "The code that builds the model. It needs torch and torchvision, and no modelview."
+    suffix: ClassVar[str] = ".py"
+    needs_weights: ClassVar[bool] = False
+
+    def write(self, recipe: Recipe, model: nn.Module | None, path: Path) -> None:  # noqa: ARG002
+        path.write_text(recipe.code(), encoding="utf-8")
+
+    def loading(self, recipe: Recipe, file: str) -> str:  # noqa: ARG002
+        name = Path(file).stem
+        module = name if name.isidentifier() else "model"
+        return f"from {module} import build_model\n\nmodel = build_model()"

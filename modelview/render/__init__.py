@@ -1,0 +1,1 @@
+"""Rows to text, DOT and HTML strings; computes nothing."""

@@ -1,0 +1,76 @@
+"""Rows as plain text for a terminal."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from modelview.inspect.tables import ModuleRow
+from modelview.recipe import Check
+from modelview.trace.records import Totals, Trace
+from modelview.trace.shapes import text
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: str = "") -> str:
+    """Columns in line; `right` holds an "r" for each column that is set to the right.
+
+    >>> print(table(("a", "n"), [("x", "10"), ("yy", "5")], "lr"))
+    a    n
+    x   10
+    yy   5
+    """
+    every = [tuple(map(plain, row)) for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in every) for i in range(len(header))]
+    sides = right.ljust(len(header), "l")
+    lines = []
+    for row in every:
+        cells = [c.rjust(w) if s == "r" else c.ljust(w) for c, w, s in zip(row, widths, sides, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def plain(value: str) -> str:
+    """`value` with every control and direction character made visible: names come from strangers' files."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in value)
+
+
+def report(title: str, origin: str, trace: Trace, rows: Sequence[ModuleRow]) -> str:
+    """The table of modules and the totals under it."""
+    cells = [
+        (
+            "  " * row.path.count(".") + (row.path.rpartition(".")[2] or "(model)"),
+            row.kind,
+            " ".join(map(text, row.output_shapes[:1])),
+            f"{row.n_parameters:,}",
+            f"{row.macs:,}",
+            row.note,
+        )
+        for row in rows
+    ]
+    header = ("module", "type", "output", "parameters", "MACs", "")
+    lines = [f"{title} · {origin}", "", table(header, cells, "lllrrl"), "", totals(trace.totals)]
+    lines.append(f"in {text(trace.inputs)} → out {text(trace.output)}")
+    lines += [f"Note: {trace.note}."] if trace.note else []
+    lines += [f"Failed: {trace.failed.sentence}"] if trace.failed else []
+    return "\n".join(lines)
+
+
+def totals(sums: Totals) -> str:
+    """The totals as one line."""
+    counted = f"not counted: {', '.join(sums.uncounted)}" if sums.uncounted else "everything counted"
+    return (
+        f"{sums.n_parameters:,} parameters, {sums.n_trainable:,} trainable · {sums.size_bytes / 1e6:,.1f} MB · "
+        f"{sums.macs / 1e9:,.2f} G MACs, {counted}"
+    )
+
+
+def check(found: Check) -> str:
+    """What a recipe's last edit changes, before and after."""
+    rows = [(row.what, _value(row.before), _value(row.after)) for row in found.changes]
+    return f"Runs: in {text(found.input)} → out {text(found.output)}\n\n" + table(("", "before", "after"), rows)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, tuple) and value and isinstance(value[0], str):
+        return " ".join(value) if len(value) < 6 else f"{' '.join(value[:4])} … {len(value)} keys"
+    return text(value) if value else "–"
