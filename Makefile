@@ -58,12 +58,13 @@ image:  ## build the container, start it, and ask for its health
 PIP_INSTALL = $(RUN) pip install --disable-pip-version-check $$([ -t 2 ] || echo --quiet)
 STOPPED = echo "The installation stopped; the reason is above. The same command takes it up again." >&2
 
-$(VENV)/bin/python:
+.PHONY: venv
+venv:
 	@$(find-python) && \
 	echo "Making $(VENV) with $$($$python --version) ..." && \
 	$$python -m venv --clear $(VENV)
 
-$(VENV)/.app: requirements.txt $(VENV)/bin/python
+$(VENV)/.app: requirements.txt $(shell [ -x $(VENV)/bin/python ] || echo venv)
 	@echo "Installing torch and the rest into $(VENV) (about 5 GB, some minutes; 1 GB with TORCH_INDEX, see Makefile) ..."
 	@$(mend-packages)
 	@[ -z "$(TORCH_INDEX)" ] || $(PIP_INSTALL) --index-url "$(TORCH_INDEX)" \

@@ -27,9 +27,9 @@ def chromium() -> str:
         if shutil.which(named) is None:
             raise FileNotFoundError(f"MODELVIEW_CHROMIUM is {named!r}, which is not a program.")
         return named
-    for path in [*map(shutil.which, NAMES), _playwrights_own()]:
-        if path is not None:
-            return path
+    found = next(filter(None, map(shutil.which, NAMES)), None) or _playwrights_own()
+    if found is not None:
+        return found
     raise FileNotFoundError(
         "No Chromium was found. Install one, or set MODELVIEW_CHROMIUM to the path of one;"
         " `make browser` gets Playwright's own."
