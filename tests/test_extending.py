@@ -16,7 +16,8 @@ def test_every_registered_kind_has_its_own_test_file(folder: str, registry: str)
     kinds = getattr(import_module(f"modelview.{folder}.base"), registry)
     files = {kinds[name].__module__.rpartition(".")[2] for name in kinds}
     assert files, f"{registry} is empty"
-    assert [file for file in sorted(files) if not (TESTS / folder / f"test_{file}.py").exists()] == []
+    tests = [TESTS / folder / f"test_{file}.py" for file in sorted(files)]
+    assert not (missing := [f"tests/{folder}/{test.name}" for test in tests if not test.exists()]), missing
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
