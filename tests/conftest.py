@@ -51,9 +51,7 @@ def _guarded_lookup(lookup: Callable[..., Any]) -> Callable[..., Any]:
 
 def _refuse_unless_local(host: Any) -> None:
     if not is_local(host.decode() if isinstance(host, bytes) else host):
-        pytest.fail(
-            f"A test tried to reach {host!r}: tests use no network. Replace the function that downloads."
-        )
+        pytest.fail(f"A test tried to reach {host!r}: tests use no network. Replace the function that downloads.")
 
 
 def is_local(host: str | None) -> bool:

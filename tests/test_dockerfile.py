@@ -14,14 +14,9 @@ SERVER = tomllib.loads((ROOT / ".streamlit/config.toml").read_text())["server"]
 
 def instructions() -> list[tuple[str, str]]:
     """(keyword, arguments) in order, comments dropped and continued lines joined."""
-    lines = [
-        line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.lstrip().startswith("#")
-    ]
+    lines = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.lstrip().startswith("#")]
     joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
-    return [
-        (word, rest.strip())
-        for word, _, rest in (line.partition(" ") for line in joined.splitlines() if line)
-    ]
+    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in joined.splitlines() if line)]
 
 
 def arguments(keyword: str) -> list[str]:
@@ -67,10 +62,7 @@ def test_the_app_does_not_run_as_root() -> None:
 def test_weights_are_kept_where_the_user_may_write() -> None:
     folder = environment()["TORCH_HOME"]
     assert arguments("VOLUME") == [folder]
-    assert any(
-        re.search(rf"install -d -o {arguments('USER')[-1]} {folder}$", command)
-        for command in arguments("RUN")
-    )
+    assert any(re.search(rf"install -d -o {arguments('USER')[-1]} {folder}$", command) for command in arguments("RUN"))
 
 
 def test_the_health_check_asks_where_the_server_listens() -> None:

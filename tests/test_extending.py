@@ -9,9 +9,7 @@ TESTS = Path(__file__).parent
 PAGES = sorted((TESTS.parent / "pages").glob("*.py"))
 
 
-@pytest.mark.parametrize(
-    ("folder", "registry"), [("edits", "EDITS"), ("sources", "SOURCES"), ("export", "EXPORTS")]
-)
+@pytest.mark.parametrize(("folder", "registry"), [("edits", "EDITS"), ("sources", "SOURCES"), ("export", "EXPORTS")])
 def test_every_registered_kind_has_its_own_test_file(folder: str, registry: str) -> None:
     kinds = getattr(import_module(f"modelview.{folder}.base"), registry)
     files = {kinds[name].__module__.rpartition(".")[2] for name in kinds}
