@@ -10,7 +10,13 @@ class EditError(ModelviewError):
 
 
 class UnknownName(EditError):
-    """No model, module, parameter or edit has the name that was asked for."""
+    """No model, module, parameter or edit has the name that was asked for.
+
+    wanted: that name, and `nearest`: names that may have been meant; empty where nobody knows.
+    """
+
+    wanted: str = ""
+    nearest: tuple[str, ...] = ()
 
 
 class DownloadError(ModelviewError):

@@ -18,7 +18,9 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UnknownName:
     known = list(known)
     near = get_close_matches(name, known, n=2) or known[:5]
     hint = " or ".join(repr(n) for n in near)
-    return UnknownName(f"No {what} is called {short(name)!r}." + (f" Did you mean {hint}?" if hint else ""))
+    error = UnknownName(f"No {what} is called {short(name)!r}." + (f" Did you mean {hint}?" if hint else ""))
+    error.wanted, error.nearest = name, tuple(near)
+    return error
 
 
 def short(text: str, length: int = 120) -> str:

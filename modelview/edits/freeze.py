@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from torch import nn
 
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.errors import EditError
-from modelview.fields import ModulePath, Pattern
+from modelview.fields import Ask, ModulePath, Pattern
 from modelview.names import select
 from modelview.script import Code, reference
 from modelview.structure import Structure
+
+_HOW = "Paths or patterns with commas between: layer1, *.bn1; * is everything."
 
 MOST_LINES = 12
 """Where naming the modules one by one would take more lines, the code names the parameters in a loop."""
@@ -29,9 +31,9 @@ class Freeze(Edit):
     title: ClassVar[str] = "Freeze"
     keeps: ClassVar = "values"
 
-    patterns: tuple[Pattern, ...]
-    except_: tuple[Pattern, ...] = ()
-    up_to: ModulePath = ModulePath("")
+    patterns: Annotated[tuple[Pattern, ...], Ask("What to freeze", _HOW)]
+    except_: Annotated[tuple[Pattern, ...], Ask("Everything except", "What keeps training all the same.")] = ()
+    up_to: Annotated[ModulePath, Ask("Up to", "And all that runs before this module has ended.")] = ModulePath("")
 
     def __init__(self, *patterns: str, except_: str | Iterable[str] = (), up_to: str = "") -> None:
         _set(self, patterns, except_)
@@ -46,7 +48,8 @@ class Freeze(Edit):
         spared = set(_select(before.model, names, self.except_))
         change = _switch(before.model, chosen - spared, on=False)
         norms = _moving(before.model, chosen - spared)
-        note = f"{norms} frozen batch-norm layers still update their statistics in train mode." if norms else ""
+        what = "layer still updates its" if norms == 1 else "layers still update their"
+        note = f"{norms} frozen batch-norm {what} statistics in train mode." if norms else ""
         return Change(change.summary, change.apply, change.code, (note,) if note else ())
 
 
@@ -58,8 +61,8 @@ class Unfreeze(Edit):
     title: ClassVar[str] = "Unfreeze"
     keeps: ClassVar = "values"
 
-    patterns: tuple[Pattern, ...]
-    except_: tuple[Pattern, ...] = ()
+    patterns: Annotated[tuple[Pattern, ...], Ask("What trains again", _HOW)]
+    except_: Annotated[tuple[Pattern, ...], Ask("Except", "What stays frozen all the same.")] = ()
 
     def __init__(self, *patterns: str, except_: str | Iterable[str] = ()) -> None:
         _set(self, patterns, except_)

@@ -1,13 +1,13 @@
 """Put another layer in a layer's place."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from torch import nn
 
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.errors import EditError
-from modelview.fields import ModulePath
+from modelview.fields import Ask, ModulePath
 from modelview.layers import Layer, describe
 from modelview.script import Code, quoted, reference
 from modelview.structure import Structure
@@ -23,8 +23,8 @@ class ReplaceLayer(Edit):
 
     title: ClassVar[str] = "Replace layer"
 
-    path: ModulePath
-    layer: Layer
+    path: Annotated[ModulePath, Ask("Module")]
+    layer: Annotated[Layer, Ask("New layer")]
 
     def __post_init__(self) -> None:
         if isinstance(self.layer, str):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from torch import nn
 
@@ -11,6 +11,7 @@ from modelview.edits.base import EDITS, Change, Edit
 from modelview.edits.pooling import pooling
 from modelview.edits.replace_layer import placing, put
 from modelview.errors import EditError
+from modelview.fields import Ask
 from modelview.heads import head_sites
 from modelview.layers import Layer, require_memory, written
 from modelview.names import unknown
@@ -52,12 +53,14 @@ class SwapHead(Edit):
 
     title: ClassVar[str] = "Swap head"
 
-    num_classes: int
-    hidden: tuple[int, ...] = ()
-    names: tuple[str, ...] = ()
-    activation: str = "ReLU"
+    num_classes: Annotated[int, Ask("Classes", start=10)]
+    hidden: Annotated[tuple[int, ...], Ask("Hidden widths", "Layers before the last one, such as 512, 128.")] = ()
+    names: Annotated[
+        tuple[str, ...], Ask("Names", "One for each new layer: fc1, relu1, dropout1, fc2.", rare=True)
+    ] = ()
+    activation: Annotated[str, Ask(choices=ACTIVATIONS)] = "ReLU"
     dropout: float = 0.0
-    softmax: bool = False
+    softmax: Annotated[bool, Ask("Softmax at the end", "Probabilities instead of logits.")] = False
 
     def plan(self, before: Structure) -> Change:
         self._validate()
@@ -171,7 +174,7 @@ class SwapHead(Edit):
             *((name, _call(layer)) for name, layer in pools),
             ("fc", _expression(head)),
         ]
-        imports = _imports([pools, head]) + ("from collections import OrderedDict",)
+        imports = (*_imports([pools, head]), "from collections import OrderedDict")
         code = Code((f"model = {_ordered(rows)}",), imports=imports)
         summary = " → ".join([*(name for name, _ in pools), _summary(head)])
         return Change(f"appended {summary}", apply, code, notes, heads=("fc",))

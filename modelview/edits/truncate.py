@@ -1,12 +1,12 @@
 """Keep a model up to one of its modules."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.edits.pooling import pooling
 from modelview.errors import EditError
-from modelview.fields import ModulePath
+from modelview.fields import Ask, ModulePath
 from modelview.names import unknown
 from modelview.rewrite import plan_cut
 from modelview.structure import Structure
@@ -29,11 +29,11 @@ class Truncate(Edit):
     title: ClassVar[str] = "Truncate"
     keeps: ClassVar = "values"
 
-    path: ModulePath
-    pool: bool = False
-    flatten: bool = False
-    style: str = "keep"
-    call: int = -1
+    path: Annotated[ModulePath, Ask("Last module", "The model ends with what this module returns.")]
+    pool: Annotated[bool, Ask("Pool", "Average over all positions.")] = False
+    flatten: Annotated[bool, Ask("Flatten", "To (N, features).")] = False
+    style: Annotated[str, Ask(choices=("keep",))] = "keep"
+    call: Annotated[int, Ask("Which call", "Of a module called several times, from 0; -1 is the last.", rare=True)] = -1
 
     def plan(self, before: Structure) -> Change:
         if self.style != "keep":

@@ -4,16 +4,22 @@ Nothing derived is kept here; what follows from a recipe is found again through 
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import streamlit as st
 
-from modelview.errors import ModelviewError
+from modelview.errors import EditError, ModelviewError
 from modelview.recipe import Recipe, structure_of, trace as recipe_trace
 from modelview.sources.base import Shape
 from modelview.structure import Structure
 from modelview.trace.records import Trace
+from modelview.ui.parts import refuse
+from modelview.ui.places import place
 
 SESSION = "session"
+ADDRESS = "module"
+"""The name in the page's address that the selected module stands under."""
+_WRITTEN, _PROPOSED = "session.written", "session.proposed"
 
 
 @dataclass(frozen=True)
@@ -46,14 +52,22 @@ def recipe() -> Recipe:
     found = session().recipe
     if found is None:
         st.info("No model is open yet.", icon=":material/folder_open:")
-        st.page_link("pages/1_Open.py", label="Open a model")
+        st.page_link(place("Open"), label="Open a model", icon=":material/arrow_forward:")
         st.stop()
     return found
 
 
-def open_recipe(new: Recipe) -> None:
-    """Start a new history with `new`."""
-    _keep(Session(history=(new,), position=0))
+def open_recipe(new: Recipe, inputs: tuple[Shape, ...] = ()) -> None:
+    """Start a new history with `new`, each of its edits a step that can be undone.
+
+    Raises EditError where an edit does not fit or the model does not run; nothing is opened then.
+    """
+    failed = trace_of(new, inputs).failed
+    if failed is not None:
+        raise EditError(failed.sentence)
+    steps = tuple(replace(new, edits=new.edits[:n]) for n in range(len(new.edits) + 1))
+    shapes = inputs if inputs != new.source.example else ()
+    _keep(Session(steps, len(steps) - 1, shapes, session().selected))
 
 
 def commit(new: Recipe) -> None:
@@ -92,7 +106,14 @@ def inputs() -> tuple[Shape, ...]:
 
 
 def set_inputs(shapes: tuple[Shape, ...]) -> None:
-    """Look at the model with other inputs from now on; () is the source's own."""
+    """Look at the model with other inputs from now on; () is the source's own.
+
+    Raises EditError where the model cannot take them; nothing changes then.
+    """
+    shapes = shapes if shapes != recipe().source.example else ()
+    failed = trace_of(recipe(), shapes).failed
+    if failed is not None:
+        raise EditError(failed.sentence)
     _keep(replace(session(), inputs=shapes))
 
 
@@ -103,8 +124,40 @@ def selected() -> str:
 
 
 def select(path: str) -> None:
-    """Select a module on every page."""
+    """Select a module on every page, and write it into the address."""
     _keep(replace(session(), selected=path))
+    write_address()
+
+
+def read_address() -> None:
+    """Take the selection from the address where it was changed there: a link, or a step back."""
+    asked = st.query_params.get(ADDRESS)
+    if asked is not None and asked != st.session_state.get(_WRITTEN):
+        _keep(replace(session(), selected=asked))
+
+
+def write_address() -> None:
+    """Write the selection into the address; moving to another page takes it away there."""
+    if session().recipe is None:
+        return
+    path = session().selected
+    st.session_state[_WRITTEN] = path
+    if st.query_params.get(ADDRESS, "") != path:
+        if path:
+            st.query_params[ADDRESS] = path
+        else:
+            st.query_params.pop(ADDRESS, None)
+
+
+def propose(kind: str, **values: Any) -> None:
+    """Have the Edit page begin with the edit `kind`, its fields filled with `values`; go there next."""
+    st.session_state[_PROPOSED] = (kind, values)
+
+
+def proposed() -> tuple[str, dict[str, Any]] | None:
+    """What was proposed since the Edit page asked last."""
+    found: tuple[str, dict[str, Any]] | None = st.session_state.pop(_PROPOSED, None)
+    return found
 
 
 def structure() -> Structure:
@@ -117,7 +170,7 @@ def trace() -> Trace:
     try:
         return trace_of(recipe(), session().inputs)
     except ModelviewError as error:
-        st.error(str(error))
+        refuse(error)
         st.stop()
 
 

@@ -1,0 +1,101 @@
+"""What an edit would come to, before it is applied."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+import streamlit as st
+
+from modelview.edits.base import Change, Edit
+from modelview.errors import ModelviewError, UnknownName
+from modelview.recipe import Check, Recipe
+from modelview.render import text
+from modelview.ui import forms, parts, state
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A recipe that runs with its last edit, and how long it took to find out."""
+
+    recipe: Recipe
+    change: Change
+    check: Check
+    time_ms: float
+
+
+def draw(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> None:
+    """The preview of the edit that `make` gives, and the button that applies it."""
+    with st.container(border=True, key="preview"):
+        found = _checked(kind, recipe, make)
+        if found is not None:
+            _show(found)
+        if st.button("Apply", key="apply", type="primary", icon=":material/check:", disabled=found is None):
+            assert found is not None
+            state.commit(found.recipe)
+            st.toast(f"{parts.plain(found.recipe.edits[-1].title)}: {parts.plain(found.change.summary)}")
+            st.rerun()
+        st.caption("Nothing changes until you apply. Undo brings it back.")
+
+
+def _checked(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> Checked | None:
+    """The edit planned and run on meta; what stands in its way is said here."""
+    begun = perf_counter()
+    try:
+        edited = recipe.then(make())
+        check = edited.check(*state.session().inputs)
+        change = edited.changes()[-1]
+    except forms.Unfilled as error:
+        st.markdown("**Preview**")
+        st.info(parts.sentence(str(error)), icon=":material/edit_note:")
+        return None
+    except ModelviewError as error:
+        st.markdown("**Preview** · :red[:material/block: cannot be done]")
+        parts.refuse(error)
+        _remedies(kind, error)
+        return None
+    return Checked(edited, change, check, (perf_counter() - begun) * 1000)
+
+
+def _remedies(kind: str, error: ModelviewError) -> None:
+    """A button for each name that may have been meant."""
+    if not isinstance(error, UnknownName) or not error.nearest:
+        return
+    structure = state.structure()
+    if not forms.typed(kind, structure, error.wanted):
+        return
+    with st.container(horizontal=True):
+        for number, name in enumerate(error.nearest):
+            st.button(
+                f"Use {parts.code(name)}",
+                key=f"remedy_{number}",
+                on_click=forms.correct,
+                args=(kind, structure, error.wanted, name),
+            )
+
+
+def _show(found: Checked) -> None:
+    st.markdown(f"**Preview** · :green[:material/check_circle: runs] :gray[checked on meta in {found.time_ms:.0f} ms]")
+    parts.table(("", "before", "after"), _rows(found.check))
+    for note in found.change.notes:
+        st.info(parts.sentence(note), icon=":material/info:")
+    lines = found.change.code.statements
+    st.code("\n".join([*found.change.code.definitions, *lines]) or "# nothing to do", language="python")
+
+
+def _rows(check: Check) -> list[tuple[str, str, str]]:
+    rows = {row.what: row for row in check.changes}
+    before, after = check.before, check.after
+    output, keys = rows["output"], rows["state_dict"]
+    return [
+        ("Output", parts.shape(output.before), parts.shape(output.after)),
+        ("Parameters", text.exact(before.n_parameters), text.exact(after.n_parameters)),
+        ("Trainable", text.exact(before.n_trainable), text.exact(after.n_trainable)),
+        ("MACs", text.short(before.macs), text.short(after.macs)),
+        ("state\\_dict", *_keys(keys.before, keys.after)),
+    ]
+
+
+def _keys(gone: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, str]:
+    if not gone and not new:
+        return "same keys", "same keys"
+    return parts.listing(gone) or "–", parts.listing(new) or "–"

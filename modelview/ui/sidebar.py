@@ -1,0 +1,116 @@
+"""The model in hand, beside every page: what it is, what was done to it, and the way back."""
+
+import streamlit as st
+
+from modelview.errors import ModelviewError
+from modelview.recipe import Recipe
+from modelview.render import text
+from modelview.trace.records import Trace
+from modelview.ui import parts, state
+from modelview.ui.inputs import shape_form
+
+
+def draw() -> None:
+    """Draw it into the sidebar; without a model, only that there is none."""
+    with st.sidebar:
+        recipe = state.session().recipe
+        if recipe is None:
+            st.markdown("**modelview**")
+            st.caption("The model in hand will stand here. Open one first.")
+            return
+        st.markdown(f"**{parts.plain(recipe.source.title)}**")
+        st.caption(parts.plain(recipe.source.origin))
+        try:
+            trace = state.trace_of(recipe, state.session().inputs)
+        except ModelviewError as error:
+            parts.refuse(error)
+        else:
+            _figures(trace)
+        _input(recipe)
+        _history()
+        _edits(recipe)
+
+
+def _figures(trace: Trace) -> None:
+    totals = trace.totals
+    with st.container(border=True, key="figures"):
+        left, right = st.columns(2, gap="small")
+        left.metric("Parameters", text.short(totals.n_parameters), help=text.exact(totals.n_parameters))
+        right.metric("Trainable", text.short(totals.n_trainable), help=text.exact(totals.n_trainable))
+        left.metric("MACs", text.short(totals.macs), help=_uncounted(trace))
+        right.metric("Weights", text.size(totals.size_bytes), help=f"{totals.size_bytes:,} bytes as stored")
+        st.caption(f"in {parts.shape(trace.inputs)} → out {parts.shape(trace.output)}")
+    if trace.failed is not None:
+        st.warning(parts.sentence(trace.failed.sentence))
+
+
+def _uncounted(trace: Trace) -> str:
+    totals = trace.totals
+    what = f"{totals.macs:,} multiply-accumulates of one pass"
+    note = f"; {trace.note}" if trace.note else ""
+    if not totals.uncounted:
+        return parts.plain(f"{what}, everything counted{note}")
+    return parts.plain(f"{what}, not counted: {', '.join(totals.uncounted)}{note}")
+
+
+def _input(recipe: Recipe) -> None:
+    with st.popover("Input", icon=":material/straighten:", width="stretch"):
+        shapes = shape_form(recipe.source.example, state.inputs(), key="sidebar.input")
+        if st.button("Use this input", key="sidebar.use_input", disabled=shapes == state.inputs()):
+            try:
+                state.set_inputs(shapes)
+            except ModelviewError as error:
+                parts.refuse(error)
+            else:
+                st.rerun()
+
+
+def _history() -> None:
+    left, right = st.columns(2, gap="small")
+    left.button(
+        "Undo",
+        key="undo",
+        icon=":material/undo:",
+        on_click=state.undo,
+        disabled=not state.can_undo(),
+        shortcut="Ctrl+Z",
+        width="stretch",
+    )
+    right.button(
+        "Redo",
+        key="redo",
+        icon=":material/redo:",
+        on_click=state.redo,
+        disabled=not state.can_redo(),
+        shortcut="Ctrl+Shift+Z",
+        width="stretch",
+    )
+
+
+def _edits(recipe: Recipe) -> None:
+    if not recipe.edits:
+        st.caption("No edits yet.")
+        return
+    st.markdown("**Edits**")
+    try:
+        changes = recipe.changes()
+    except ModelviewError as error:
+        parts.refuse(error)
+        return
+    for number, (edit, change) in enumerate(zip(recipe.edits, changes, strict=True), start=1):
+        with st.container(border=True, key=f"card_{number}"):
+            words, cross = st.columns([5, 1], gap="small", vertical_alignment="center")
+            words.markdown(f"**{number} {parts.plain(edit.title)}**")
+            words.caption(parts.plain(change.summary))
+            if cross.button("✕", key=f"remove_{number}", type="tertiary", help=f"Remove step {number}"):
+                _remove(recipe, number)
+
+
+def _remove(recipe: Recipe, number: int) -> None:
+    try:
+        shorter = recipe.without(number)
+    except ModelviewError as error:
+        st.error(f"Step {number} stays, since what comes after needs it. {parts.sentence(str(error))}")
+        return
+    state.commit(shorter)
+    st.rerun()

@@ -1,0 +1,3 @@
+"""Open."""
+import streamlit as st
+st.title("Open a model")
