@@ -1,0 +1,161 @@
+"""What it takes to end a model's forward after one of its modules."""
+
+import re
+from dataclasses import dataclass, replace
+
+import torch
+from torch import fx, nn
+from torch.fx.graph_module import _USER_PRESERVED_ATTRIBUTES_KEY
+
+from modelview.errors import EditError
+from modelview.layers import Layer
+from modelview.names import unknown
+from modelview.rewrite.drafting import Draft, Tail, free_names
+from modelview.rewrite.holding import spelled
+from modelview.rewrite.slicing import Slice, sequential_above, sliced
+from modelview.rewrite.stopping import stopped_class, stopped_code
+from modelview.rewrite.tracing import NeverCalled, Recording, record
+from modelview.rewrite.values import Untraceable
+from modelview.script import Code, quoted
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A model up to the module at `path`, planned on one model and applied to any of the same structure.
+
+    call: which of the module's calls ends the forward, from 0.
+    tail: (name, layer text) of what was appended, under the names that were free.
+    traced: whether only what is needed is kept; False where the original forward runs, stopped by a hook,
+        with all layers in place. Such a model cannot be pickled whole.
+    code: the class, and statements that turn `model` into the same.
+    """
+
+    path: str
+    call: int
+    tail: Tail
+    traced: bool
+    code: Code
+    out_channels: int | None
+    class_name: str
+
+    def apply(self, model: nn.Module) -> nn.Module:
+        """The model, cut. Its layers are the given model's own, which is used up."""
+        part = _part(model, self.path, self.call)
+        first = next(model.parameters(), None)
+        with torch.device(first.device if first is not None else "cpu"):
+            tail = {name: Layer(text).build() for name, text in self.tail}
+        if not self.traced:
+            base = type(model)
+            model.__class__ = stopped_class(base, self.class_name, self.path, self.call, tuple(tail))
+        elif part and not part.path:
+            model = part.module
+        else:
+            draft = Draft(_recording(model, self.path, self.call, part), self.tail, tail.pop)
+            model = draft.module(self.class_name)
+        for name, layer in tail.items():
+            model.add_module(name, layer)
+        if self.out_channels is not None:
+            _set_out_channels(model, self.out_channels)
+        return model
+
+
+def plan_cut(
+    model: nn.Module,
+    path: str,
+    *,
+    call: int = -1,
+    n_calls: int = 1,
+    tail: Tail = (),
+    out_channels: int | None = None,
+) -> Cut:
+    """How to end the model's forward after a call of the module at `path`. The model stays as it is.
+
+    call: which of the module's `n_calls` calls, as an index; the last one by default.
+    tail: (name, layer text) such as ("pool", "AdaptiveAvgPool2d(1)"), appended in this order.
+    out_channels: set as an attribute of that name, which detection models ask of a backbone.
+    Raises UnknownName if no module has that path, EditError if it is never called.
+
+    >>> cut = plan_cut(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 4)), "1")
+    >>> cut.code.statements
+    ('model = model[:2]',)
+    """
+    paths = [name for name, _ in model.named_modules(remove_duplicate=False)]
+    if not path:
+        raise EditError("The whole model cannot be cut after itself; choose a module inside it.")
+    if path not in paths:
+        raise unknown("module", path, filter(None, paths))
+    call = call + n_calls if call < 0 else call
+    cut = Cut(path, call, tail, True, Code(), out_channels, _class_name(model, path, call))
+    try:
+        return _planned(cut, model)
+    except NeverCalled as error:
+        times = {0: "never", 1: "only once"}.get(error.n_calls, f"only {error.n_calls} times")
+        raise EditError(
+            f"`{path}` is called {times} in a forward pass, so there is no such output to end at."
+        ) from error
+
+
+def _planned(cut: Cut, model: nn.Module) -> Cut:
+    """The cut with its code, and with the names that its tail gets."""
+    part = _part(model, cut.path, cut.call)
+    if part and not part.path:
+        tail = free_names(cut.tail, part.module)
+        return replace(cut, tail=tail, code=_sequential_code(part, tail, cut.out_channels))
+    try:
+        draft = Draft(_recording(model, cut.path, cut.call, part), cut.tail, lambda text: Layer(text).planned())
+        title = f"{type(model).__name__} up to `{cut.path}`; the layers keep their names."
+        extra = [f"self.out_channels = {cut.out_channels}"] if cut.out_channels is not None else []
+        code = draft.code(model, cut.class_name, title, {part.path: part.text} if part else {}, extra)
+    except Untraceable as error:
+        if isinstance(model, fx.GraphModule):
+            raise EditError(f"A model that was cut already cannot be cut inside `{cut.path}`: {error}.") from error
+        return _stopped(cut, model)
+    return replace(cut, tail=draft.tail, code=code)
+
+
+def _stopped(cut: Cut, model: nn.Module) -> Cut:
+    tail = free_names(cut.tail, model)
+    codes = {name: Layer(text).code() for name, text in tail}
+    code = stopped_code(model, cut.class_name, cut.path, cut.call, codes)
+    if cut.out_channels is not None:
+        code = replace(code, statements=(*code.statements, f"model.out_channels = {cut.out_channels}"))
+    return replace(cut, tail=tail, traced=False, code=code)
+
+
+def _sequential_code(part: Slice, tail: Tail, out_channels: int | None) -> Code:
+    """Statements for a model that is a Sequential itself: a slice of it, no class."""
+    codes = {name: Layer(text).code() for name, text in tail}
+    statements = [] if part.text == "model" else [f"model = {part.text}"]
+    statements += [f"model.add_module({quoted(name)}, {code.statements[0]})" for name, code in codes.items()]
+    statements += [] if out_channels is None else [f"model.out_channels = {out_channels}"]
+    imports = [line for code in codes.values() for line in code.imports]
+    imports += ["from collections import OrderedDict"] if "OrderedDict(" in part.text else []
+    return Code(tuple(statements), (), tuple(imports))
+
+
+def _part(model: nn.Module, path: str, call: int) -> Slice | None:
+    """The shortened Sequential that ends with the module, where the path ends in Sequentials."""
+    above = sequential_above(model, path) if call == 0 else None
+    if above is None:
+        return None
+    names = path.removeprefix(f"{above}.").split(".") if above else path.split(".")
+    return sliced(model.get_submodule(above), spelled(model, above), above, names)
+
+
+def _recording(model: nn.Module, path: str, call: int, part: Slice | None) -> Recording:
+    return record(model, part.path, 0, part.module) if part else record(model, path, call)
+
+
+def _set_out_channels(model: nn.Module, out_channels: int) -> None:
+    model.out_channels = out_channels  # type: ignore[assignment]
+    if isinstance(model, fx.GraphModule):  # else copy.deepcopy would leave it behind
+        model.meta[_USER_PRESERVED_ATTRIBUTES_KEY] = {"out_channels": out_channels}
+
+
+def _class_name(model: nn.Module, path: str, call: int) -> str:
+    """Such as ResNetToLayer3_0; longer than the model's own, so that no earlier class has it."""
+    words = re.findall(r"[A-Za-z]+|\d+", path)
+    name = ""
+    for word in words:
+        name += f"_{word}" if word.isdigit() and name[-1:].isdigit() else word[0].upper() + word[1:]
+    return f"{type(model).__name__}To{name or 'Part'}" + (f"Call{call}" if call else "")

@@ -1,0 +1,93 @@
+"""Where a forward cannot be recorded: the model's own forward, stopped by a hook."""
+
+from typing import Any
+
+from torch import nn
+
+from modelview.rewrite.holding import spelled
+from modelview.rewrite.values import Untraceable
+from modelview.rewrite.writing import import_line
+from modelview.script import Code, quoted
+
+
+def stopped_class(base: type[nn.Module], name: str, path: str, call: int, tail: tuple[str, ...]) -> type[nn.Module]:
+    """A subclass of `base` whose forward ends after the call number `call` of the module at `path`.
+
+    tail: names of the children that its value goes through afterwards.
+    """
+
+    class Reached(Exception):
+        """Ends the forward pass with the value in `args[0]`."""
+
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        outputs = []
+
+        def keep(module: nn.Module, inputs: Any, output: Any) -> None:  # noqa: ARG001
+            outputs.append(output)
+            if len(outputs) > call:
+                raise Reached(output)
+
+        handle = self.get_submodule(path).register_forward_hook(keep)
+        try:
+            base.forward(self, *args, **kwargs)
+        except Reached as reached:
+            x = reached.args[0]
+        else:
+            raise RuntimeError(f"{path} was not called")
+        finally:
+            handle.remove()
+        for child in tail:
+            x = getattr(self, child)(x)
+        return x
+
+    made: type[nn.Module] = type(name, (base,), {"forward": forward, "__doc__": f"{base.__name__} up to `{path}`."})
+    return made
+
+
+def stopped_code(model: nn.Module, name: str, path: str, call: int, tail: dict[str, Code]) -> Code:
+    """The same class as Python, and the statements that make `model` one of it.
+
+    tail: each child's name, and the code that makes it.
+    """
+    base, imports = _base(type(model))
+    returned = "reached.args[0]"
+    for child in tail:
+        returned = f"self.{child}({returned})"
+    reached = [f"raise {name}.Reached(output)"]
+    if call:
+        reached = ["outputs.append(output)", f"if len(outputs) > {call}:", f"    {reached[0]}"]
+    lines = [
+        f"class {name}({base}):",
+        f'    """{type(model).__name__} up to `{path}`; it keeps all layers, and stops when that one has run."""',
+        "",
+        "    class Reached(Exception):",
+        '        """Ends the forward pass with the value in `args[0]`."""',
+        "",
+        "    def forward(self, *args: Any, **kwargs: Any) -> Any:",
+        *(["        outputs: list[Any] = []", ""] if call else []),
+        "        def stop(module: nn.Module, inputs: Any, output: Any) -> None:",
+        *(f"            {line}" for line in reached),
+        "",
+        f"        handle = {spelled(model, path, 'self')}.register_forward_hook(stop)",
+        "        try:",
+        "            super().forward(*args, **kwargs)",
+        f"        except {name}.Reached as reached:",
+        f"            return {returned}",
+        "        finally:",
+        "            handle.remove()",
+        f"        raise RuntimeError({quoted(f'{path} was not called')})",
+    ]
+    statements = [f"model.__class__ = {name}"]
+    statements += [f"model.{child} = {code.statements[0]}" for child, code in tail.items()]
+    made = [line for code in tail.values() for line in code.imports]
+    return Code(tuple(statements), ("\n".join(lines),), ("from typing import Any", *imports, *made))
+
+
+def _base(kind: type[nn.Module]) -> tuple[str, tuple[str, ...]]:
+    """The class as the script names it. What cannot be imported stands in the script already."""
+    if getattr(nn, kind.__name__, None) is kind:
+        return f"nn.{kind.__name__}", ()
+    try:
+        return kind.__name__, (import_line(kind),)
+    except Untraceable:
+        return kind.__name__, ()
