@@ -50,6 +50,7 @@ class Recipe:
     def without(self, number: int) -> "Recipe":
         """Without edit `number` (from 1). Raises EditError where a later edit needs it."""
         shorter = replace(self, edits=self.edits[: number - 1] + self.edits[number:])
+        shorter.changes()
         shorter.check()
         return shorter
 

@@ -1,0 +1,122 @@
+"""Every shape rule answers as torch does, on all models and where the arguments are wrong."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from modelview.sources.torchvision import Torchvision
+from modelview.structure import Structure
+from modelview.trace import record
+from tests.zoo import PLAIN
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_all_models_trace_alike_with_and_without_rules(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Torchvision(name)
+    structure = Structure(source.structure(), source)
+    ours = structure.trace
+    assert ours.failed is None
+    assert ours.device == "meta"
+    assert not ours.totals.uncounted
+    with monkeypatch.context() as patched:
+        patched.setattr(record, "RULES", {})
+        theirs = structure.run(source.example)
+    assert [(op.name, op.path, op.inputs, op.shapes, op.macs) for op in ours.ops] == [
+        (op.name, op.path, op.inputs, op.shapes, op.macs) for op in theirs.ops
+    ]
+    assert ours.output == theirs.output
+    assert [(c.path, c.inputs, c.outputs) for c in ours.calls] == [(c.path, c.inputs, c.outputs) for c in theirs.calls]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_macs_are_those_of_the_flop_counter(name: str) -> None:
+    source = Torchvision(name)
+    structure = Structure(source.structure(), source)
+    tensors = [torch.empty(shape, device="meta") for shape in source.example]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        structure.model(*source.arguments(*tensors))
+    assert structure.trace.totals.macs * 2 == counter.get_total_flops()
+
+
+M = torch.empty(2, 4, 8, 8, device="meta")
+W = torch.empty(6, 4, 3, 3, device="meta")
+V = torch.empty(4, device="meta")
+X = torch.empty(2, 5, 16, device="meta")
+A = torch.empty(48, 16, device="meta")
+O = torch.empty(16, 16, device="meta")  # noqa: E741
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: F.batch_norm(M, V, V),
+        lambda: F.batch_norm(M, V, V, V, V, False, 0.1, 1e-3),
+        lambda: F.batch_norm(M, None, None, training=True),
+        lambda: F.batch_norm(M, torch.empty(5, device="meta"), V),
+        lambda: F.layer_norm(X, (16,), torch.empty(16, device="meta")),
+        lambda: F.layer_norm(X, (15,)),
+        lambda: F.layer_norm(X, [5, 16]),
+        lambda: F.conv2d(M, W),
+        lambda: F.conv2d(M, W, None, 2, 1, 2),
+        lambda: F.conv2d(M, W, padding="same"),
+        lambda: F.conv2d(M, W, torch.empty(5, device="meta")),
+        lambda: F.conv2d(M, W, groups=2),
+        lambda: F.conv2d(M[0], W),
+        lambda: F.conv2d(M[:, :, :2], W),
+        lambda: F.conv2d(M.half(), W),
+        lambda: F.linear(X, torch.empty(3, 16, device="meta")),
+        lambda: F.linear(X, torch.empty(3, 15, device="meta")),
+        lambda: F.linear(X, torch.empty(16, device="meta")),
+        lambda: F.linear(X, torch.empty(3, 16, device="meta"), torch.empty(4, device="meta")),
+        lambda: F.relu(M),
+        lambda: F.relu(M, True),
+        lambda: F.gelu(M, approximate="tanh"),
+        lambda: F.gelu(M, approximate="nonsense"),
+        lambda: F.leaky_relu(M, 0.1, True),
+        lambda: F.softmax(X, dim=-1),
+        lambda: F.softmax(X, dim=3),
+        lambda: F.softmax(X, dim=1, dtype=torch.float64),
+        lambda: F.dropout(M, 0.5, False),
+        lambda: F.dropout(M, 1.5, False),
+        lambda: M + M,
+        lambda: M + V.view(4, 1, 1),
+        lambda: M + M[:, :3],
+        lambda: M + 1,
+        lambda: M + M.half(),
+        lambda: torch.add(M, M, alpha=2),
+        lambda: M.add_(M),
+        lambda: M.add_(M[:, :3]),
+        lambda: M * M,
+        lambda: torch.sigmoid(M, out=torch.empty_like(M)),
+        lambda: F.multi_head_attention_forward(
+            X, X, X, 16, 4, A, A[:, 0], None, None, False, 0.0, O, O[0], training=False, need_weights=False
+        )[0],
+        lambda: F.multi_head_attention_forward(
+            X, X, X, 15, 4, A, A[:, 0], None, None, False, 0.0, O, O[0], training=False, need_weights=False
+        )[0],
+        lambda: F.multi_head_attention_forward(
+            X, X, X, 16, 3, A, A[:, 0], None, None, False, 0.0, O, O[0], training=False, need_weights=False
+        )[0],
+    ],
+)
+def test_a_rule_answers_and_refuses_as_torch_does(call: Callable[[], torch.Tensor]) -> None:
+    class Asks(nn.Module):
+        def forward(self, _: Any) -> torch.Tensor:
+            return call()
+
+    try:
+        wanted: Any = tuple(call().shape)
+    except Exception as error:  # noqa: BLE001
+        wanted = error
+    trace = record.record(Asks(), (torch.empty(1, device="meta"),))
+    if isinstance(wanted, Exception):
+        assert trace.failed is not None
+        assert trace.failed.error == str(wanted)
+    else:
+        assert trace.failed is None
+        assert trace.output == wanted
