@@ -1,6 +1,7 @@
 """The app that `streamlit run app.py` serves: the pages, and the route that downloads come from."""
 
 import gc
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -23,8 +24,16 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
         yield
 
 
+def unforeseen(error: Exception) -> bool:
+    """Say that something broke, without a traceback; that goes to the log of the server."""
+    logging.getLogger("modelview").error("A page failed.", exc_info=error)
+    st.error("modelview itself made a mistake here. Your model is as it was; the server's log says more.")
+    return True
+
+
 app = st.App(
     "modelview/ui/main.py",
+    on_script_error=unforeseen,
     routes=[Route("/transfer/{token}", transfers.send, methods=["GET", "HEAD"])],
     lifespan=lifespan,
 )

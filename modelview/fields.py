@@ -1,7 +1,7 @@
 """Types that tell the UI which widget asks for an edit's field, and how JSON spells it."""
 
 from dataclasses import dataclass
-from typing import Any, NewType
+from typing import NewType
 
 ModulePath = NewType("ModulePath", str)
 """A dotted name from `named_modules()`; "" is the whole model."""
@@ -12,14 +12,13 @@ Pattern = NewType("Pattern", str)
 
 @dataclass(frozen=True)
 class Ask:
-    """How a form asks for a field: `Annotated[int, Ask("Classes", start=10)]`.
+    """How a form asks for a field: `Annotated[int, Ask("Classes")]`.
 
-    label: the field's own name if empty. help: a sentence. choices: the only values it takes, one alone is
-    not asked for. start: what the form begins with, where there is no default. rare: behind a fold.
+    label: the field's own name if empty. help: a sentence. choices: the only values it takes; one alone is
+    not asked for. rare: behind a fold.
     """
 
     label: str = ""
     help: str = ""
     choices: tuple[str, ...] = ()
-    start: Any = None
     rare: bool = False

@@ -19,6 +19,14 @@ _VISION = {n: getattr(ops, n) for n in ("FrozenBatchNorm2d", "Permute", "Squeeze
 KNOWN: dict[str, Any] = _TORCH | _VISION
 """Every class that a layer may be: torch.nn's, and a few of torchvision.ops that models are made of."""
 
+_WIDTHS: dict[str, tuple[tuple[str, ...], int]] = {
+    "Linear": (("in_features", "out_features"), -1),
+    "Conv": (("in_channels", "out_channels"), 1),
+    "BatchNorm": (("num_features",), 1),
+    "InstanceNorm": (("num_features",), 1),
+}
+"""The arguments of a class that say how many channels go in and come out, and their axis."""
+
 _ABSTRACT = {"Module", "Container", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"}
 
 
@@ -53,6 +61,26 @@ class Layer:
         if name not in KNOWN or name in _ABSTRACT:
             raise unknown("layer class", name, KNOWN.keys() - _ABSTRACT)
         return name, args, kwargs
+
+    def with_widths(self, inputs: Any, outputs: Any) -> "Layer | None":
+        """The layer as it would have to be to make a tensor of shape `outputs` of one of shape `inputs`.
+
+        None for classes whose widths are not known, and for shapes that are no tensor's.
+
+        >>> Layer("Conv2d(3, 8, 7, stride=2)").with_widths((1, 64, 56, 56), (1, 128, 28, 28))
+        Layer(text='Conv2d(64, 128, 7, stride=2)')
+        """
+        name, args, kwargs = self.parts()
+        names, axis = next((row for kind, row in _WIDTHS.items() if name.startswith(kind)), ((), 0))
+        for position, (keyword, shape) in enumerate(zip(names, (inputs, outputs), strict=False)):
+            if not isinstance(shape, tuple) or len(shape) < 2 or not isinstance(shape[axis], int):
+                return None
+            if keyword in kwargs or position > len(args):
+                kwargs[keyword] = shape[axis]
+            else:
+                args[position : position + 1] = [shape[axis]]
+        shown = [*map(repr, args), *(f"{k}={v!r}" for k, v in kwargs.items())]
+        return Layer(f"{name}({', '.join(shown)})") if names else None
 
     def build(self) -> nn.Module:
         """The layer with random weights. Raises EditError where the class does not take the arguments."""

@@ -1,3 +1,27 @@
-"""Open."""
+"""Choose a model, or a recipe that was saved, and open it."""
+
 import streamlit as st
+
+from modelview.ui import catalogue, chosen, ready, state
+
 st.title("Open a model")
+if state.session().recipe is None:
+    ready.example()
+
+
+@st.fragment
+def chooser() -> None:
+    """Search, table and form: choosing redraws these and nothing else."""
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        names = catalogue.search()
+        name = catalogue.choose(names)
+        if name is None:
+            st.info("No model is called that. Try a part of its name, or another task.", icon=":material/search_off:")
+    if name is not None:
+        with right:
+            chosen.draw(name)
+
+
+chooser()
+ready.saved()

@@ -46,6 +46,15 @@ class Edit(ABC):
     keeps: ClassVar[Literal["values", "keys"] | None] = None
     """What stays as it was: what the kept modules compute, or the names in the state_dict."""
 
+    @classmethod
+    def starts(cls, before: Structure) -> "dict[str, Edit]":
+        """What a form may begin with, by what it says; the first is filled in. {} where the defaults do."""
+        return {}
+
+    def remedies(self, before: Structure) -> "tuple[Edit, ...]":  # noqa: ARG002 - as above
+        """Where this edit cannot be made: others that may have been meant. They may fail as well."""
+        return ()
+
     @abstractmethod
     def plan(self, before: Structure) -> Change:
         """What the edit comes to on the model before it. Raises EditError with the reason and the remedy."""

@@ -39,6 +39,13 @@ class Freeze(Edit):
         _set(self, patterns, except_)
         object.__setattr__(self, "up_to", up_to)
 
+    @classmethod
+    def starts(cls, before: Structure) -> dict[str, Edit]:
+        names = [name for name, _ in before.model.named_parameters()]
+        head = ", ".join(before.heads or ()) or (names[-1].split(".")[0] if names else "")
+        some = {f"Everything except {head}": cls("*", except_=before.heads or head)} if head else {}
+        return {**some, "Everything": cls("*")}
+
     def plan(self, before: Structure) -> Change:
         if not self.patterns and not self.up_to:
             raise EditError('Name what to freeze: a path or a pattern such as "layer1" or "*".')
@@ -66,6 +73,10 @@ class Unfreeze(Edit):
 
     def __init__(self, *patterns: str, except_: str | Iterable[str] = ()) -> None:
         _set(self, patterns, except_)
+
+    @classmethod
+    def starts(cls, before: Structure) -> dict[str, Edit]:
+        return {"Everything": cls("*")}
 
     def plan(self, before: Structure) -> Change:
         if not self.patterns:

@@ -30,6 +30,15 @@ class ReplaceLayer(Edit):
         if isinstance(self.layer, str):
             object.__setattr__(self, "layer", Layer(self.layer))
 
+    def remedies(self, before: Structure) -> tuple[Edit, ...]:
+        """The same layer with the widths of the one that stands there."""
+        try:
+            calls = before.calls(self.path)
+            fitted = self.layer.with_widths(calls[0].inputs, calls[0].outputs) if calls else None
+        except (EditError, AttributeError):
+            return ()
+        return (ReplaceLayer(self.path, fitted),) if fitted is not None and fitted != self.layer else ()
+
     def plan(self, before: Structure) -> Change:
         old = before.module(self.path)
         new = self.layer.planned()

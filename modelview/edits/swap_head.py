@@ -53,7 +53,7 @@ class SwapHead(Edit):
 
     title: ClassVar[str] = "Swap head"
 
-    num_classes: Annotated[int, Ask("Classes", start=10)]
+    num_classes: Annotated[int, Ask("Classes")]
     hidden: Annotated[tuple[int, ...], Ask("Hidden widths", "Layers before the last one, such as 512, 128.")] = ()
     names: Annotated[
         tuple[str, ...], Ask("Names", "One for each new layer: fc1, relu1, dropout1, fc2.", rare=True)
@@ -61,6 +61,10 @@ class SwapHead(Edit):
     activation: Annotated[str, Ask(choices=ACTIVATIONS)] = "ReLU"
     dropout: float = 0.0
     softmax: Annotated[bool, Ask("Softmax at the end", "Probabilities instead of logits.")] = False
+
+    @classmethod
+    def starts(cls, before: Structure) -> dict[str, Edit]:
+        return {"10 classes": cls(10)}
 
     def plan(self, before: Structure) -> Change:
         self._validate()
@@ -104,7 +108,7 @@ class SwapHead(Edit):
     def _plain(self, before: Structure, path: str) -> str:
         """A plain head that takes what the module at `path` is given."""
         calls = before.calls(path)
-        shape = calls[-1].inputs if calls else None
+        shape: Any = calls[-1].inputs if calls else None
         if not is_shape(shape) or len(shape) < 2:
             raise EditError(f"The head at `{path}` is never called with one tensor, so its width is unknown.")
         if len(shape) == 4:
@@ -242,9 +246,9 @@ def _expression(layers: tuple[Named, ...]) -> str:
 def _ordered(rows: list[Named]) -> str:
     lines = []
     for name, expression in rows:
-        inner = expression.replace("\n", "\n        ")
-        lines.append(f'        ("{name}", {inner}),')
-    return "nn.Sequential(\n    OrderedDict([\n" + "\n".join(lines) + "\n    ])\n)"
+        inner = expression.replace("\n", "\n    ")
+        lines.append(f'    ("{name}", {inner}),')
+    return "\n".join(["nn.Sequential(OrderedDict([", *lines, "]))"])
 
 
 def _imports(parts: Any) -> tuple[str, ...]:

@@ -52,6 +52,12 @@ def edit_form(kind: str, structure: Structure) -> Callable[[], Edit]:
 
     That raises Unfilled where something is still missing, EditError for what cannot be read.
     """
+    starts = EDITS[kind].starts(structure)
+    if len(starts) > 1:
+        with st.container(horizontal=True, gap="small", key=f"{kind}.starts"):
+            for number, (words, edit) in enumerate(starts.items()):
+                key = f"{kind}.start_{number}"
+                st.button(parts.plain(words), key=key, on_click=fill, args=(structure, edit), type="tertiary")
     asked = [field for field in _fields(kind, structure) if len(field.ask.choices) != 1]
     values = _drawn([field for field in asked if not field.ask.rare])
     rare = [field for field in asked if field.ask.rare]
@@ -61,12 +67,17 @@ def edit_form(kind: str, structure: Structure) -> Callable[[], Edit]:
     return lambda: _made(kind, {name: value() for name, value in values.items()})
 
 
-def fill(kind: str, structure: Structure, **values: Any) -> None:
-    """Have the widgets of a form show `values` when they are drawn next."""
+def fill(structure: Structure, edit: Edit) -> None:
+    """Have the widgets of the edit's form show its fields when they are drawn next."""
+    fill_in(EDITS.name_of(type(edit)), structure, {f.name: getattr(edit, f.name) for f in fields(edit)})  # type: ignore[arg-type]
+
+
+def fill_in(kind: str, structure: Structure, values: dict[str, Any]) -> None:
+    """Have the widgets of the form of `kind` show `values`, by field, when they are drawn next."""
     for asked in _fields(kind, structure):
         if asked.name in values:
             value = values[asked.name]
-            st.session_state[asked.key] = _raw(value)
+            st.session_state[asked.key] = _raw(value) if asked.type is not ModulePath else value or None
             if asked.type is Layer:
                 st.session_state[f"{asked.key}.for"] = values.get("path", _path_in(asked))
 
@@ -74,7 +85,7 @@ def fill(kind: str, structure: Structure, **values: Any) -> None:
 def begin(kind: str, values: dict[str, Any], structure: Structure) -> None:
     """Have the Edit page show the edit `kind` with `values` filled in."""
     st.session_state["kind"] = kind
-    fill(kind, structure, **values)
+    fill_in(kind, structure, values)
 
 
 def correct(kind: str, structure: Structure, wrong: str, right: str) -> None:
@@ -94,15 +105,16 @@ def typed(kind: str, structure: Structure, wrong: str) -> bool:
 def _fields(kind: str, structure: Structure) -> list[Asked]:
     cls = EDITS[kind]
     hints = get_type_hints(cls, include_extras=True)
-    return [_asked(kind, field, hints[field.name], structure) for field in fields(cls)]  # type: ignore[arg-type]
+    start = next(iter(cls.starts(structure).values()), None)
+    return [_asked(kind, field, hints[field.name], structure, start) for field in fields(cls)]  # type: ignore[arg-type]
 
 
-def _asked(kind: str, field: Field[Any], hint: Any, structure: Structure) -> Asked:
+def _asked(kind: str, field: Field[Any], hint: Any, structure: Structure, start: Edit | None) -> Asked:
     ask = Ask()
     if get_origin(hint) is Annotated:
         hint, *extras = get_args(hint)
         ask = next((extra for extra in extras if isinstance(extra, Ask)), ask)
-    default = ask.start if field.default is MISSING else field.default
+    default = getattr(start, field.name, None if field.default is MISSING else field.default)
     return Asked(kind, field.name, hint, ask, default, structure)
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from modelview.ui import places, sidebar, state
 
-st.set_page_config(page_title="modelview", page_icon=":material/account_tree:", layout="wide")
+st.set_page_config(page_title="modelview", page_icon=str(Path(__file__).with_name("icon.svg")), layout="wide")
 st.html(Path(__file__).with_name("style.css"))
 
 page = st.navigation(places.pages(), position="top")

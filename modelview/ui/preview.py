@@ -7,7 +7,7 @@ from time import perf_counter
 import streamlit as st
 
 from modelview.edits.base import Change, Edit
-from modelview.errors import ModelviewError, UnknownName
+from modelview.errors import EditError, ModelviewError, UnknownName
 from modelview.recipe import Check, Recipe
 from modelview.render import text
 from modelview.ui import forms, parts, state
@@ -39,9 +39,10 @@ def draw(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> None:
 
 def _checked(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> Checked | None:
     """The edit planned and run on meta; what stands in its way is said here."""
-    begun = perf_counter()
+    begun, edit = perf_counter(), None
     try:
-        edited = recipe.then(make())
+        edit = make()
+        edited = recipe.then(edit)
         check = edited.check(*state.session().inputs)
         change = edited.changes()[-1]
     except forms.Unfilled as error:
@@ -51,12 +52,26 @@ def _checked(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> Checked | N
     except ModelviewError as error:
         st.markdown("**Preview** · :red[:material/block: cannot be done]")
         parts.refuse(error)
-        _remedies(kind, error)
+        _corrections(kind, error)
+        if isinstance(error, EditError) and edit is not None:
+            _remedies(recipe, edit)
         return None
     return Checked(edited, change, check, (perf_counter() - begun) * 1000)
 
 
-def _remedies(kind: str, error: ModelviewError) -> None:
+def _remedies(recipe: Recipe, edit: Edit) -> None:
+    """A button for each other edit that can be made and may have been meant."""
+    structure = state.structure()
+    for number, other in enumerate(edit.remedies(structure)):
+        try:
+            recipe.then(other).check(*state.session().inputs)
+        except ModelviewError:
+            continue
+        words = ", ".join(parts.code(getattr(value, "text", str(value))) for value in vars(other).values())
+        st.button(f"Use {words}", key=f"instead_{number}", on_click=forms.fill, args=(structure, other))
+
+
+def _corrections(kind: str, error: ModelviewError) -> None:
     """A button for each name that may have been meant."""
     if not isinstance(error, UnknownName) or not error.nearest:
         return

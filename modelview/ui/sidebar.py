@@ -35,22 +35,17 @@ def _figures(trace: Trace) -> None:
     totals = trace.totals
     with st.container(border=True, key="figures"):
         left, right = st.columns(2, gap="small")
-        left.metric("Parameters", text.short(totals.n_parameters), help=text.exact(totals.n_parameters))
-        right.metric("Trainable", text.short(totals.n_trainable), help=text.exact(totals.n_trainable))
-        left.metric("MACs", text.short(totals.macs), help=_uncounted(trace))
-        right.metric("Weights", text.size(totals.size_bytes), help=f"{totals.size_bytes:,} bytes as stored")
-        st.caption(f"in {parts.shape(trace.inputs)} → out {parts.shape(trace.output)}")
+        left.metric("Parameters", text.short(totals.n_parameters))
+        right.metric("Trainable", text.short(totals.n_trainable))
+        left.metric("MACs", text.short(totals.macs))
+        right.metric("Weights", text.size(totals.size_bytes))
+        st.caption(f"in {parts.shape(trace.inputs)}  \nout {parts.shape(trace.output)}")
+        if totals.uncounted:
+            st.caption(parts.plain(f"MACs without {', '.join(totals.uncounted)}"))
+        if trace.note:
+            st.caption(parts.plain(trace.note))
     if trace.failed is not None:
         st.warning(parts.sentence(trace.failed.sentence))
-
-
-def _uncounted(trace: Trace) -> str:
-    totals = trace.totals
-    what = f"{totals.macs:,} multiply-accumulates of one pass"
-    note = f"; {trace.note}" if trace.note else ""
-    if not totals.uncounted:
-        return parts.plain(f"{what}, everything counted{note}")
-    return parts.plain(f"{what}, not counted: {', '.join(totals.uncounted)}{note}")
 
 
 def _input(recipe: Recipe) -> None:
@@ -74,6 +69,7 @@ def _history() -> None:
         on_click=state.undo,
         disabled=not state.can_undo(),
         shortcut="Ctrl+Z",
+        help="Ctrl+Z",
         width="stretch",
     )
     right.button(
@@ -83,6 +79,7 @@ def _history() -> None:
         on_click=state.redo,
         disabled=not state.can_redo(),
         shortcut="Ctrl+Shift+Z",
+        help="Ctrl+Shift+Z",
         width="stretch",
     )
 
@@ -100,8 +97,7 @@ def _edits(recipe: Recipe) -> None:
     for number, (edit, change) in enumerate(zip(recipe.edits, changes, strict=True), start=1):
         with st.container(border=True, key=f"card_{number}"):
             words, cross = st.columns([5, 1], gap="small", vertical_alignment="center")
-            words.markdown(f"**{number} {parts.plain(edit.title)}**")
-            words.caption(parts.plain(change.summary))
+            words.markdown(f"**{number} {parts.plain(edit.title)}**  \n:small[:gray[{parts.plain(change.summary)}]]")
             if cross.button("✕", key=f"remove_{number}", type="tertiary", help=f"Remove step {number}"):
                 _remove(recipe, number)
 

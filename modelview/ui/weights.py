@@ -1,12 +1,16 @@
 """Real weights: made once, when something needs them, and shared read-only between all sessions."""
 
 from collections import OrderedDict
+from dataclasses import replace
 from threading import RLock
+from typing import Any
 
 import streamlit as st
 from torch import nn
 
+from modelview.errors import DownloadError
 from modelview.recipe import Recipe
+from modelview.ui import parts, state
 
 MOST = 2
 """How many built models are kept; the one longest not asked for goes first."""
@@ -18,6 +22,32 @@ _making = RLock()
 def made(recipe: Recipe) -> nn.Module | None:
     """The built model if it is at hand; read it, never change it."""
     return _built.get(recipe)
+
+
+def need(recipe: Recipe) -> nn.Module:
+    """The built model; where its weights cannot be fetched, the page says so, offers random ones, and stops.
+
+    Raises EditError.
+    """
+    try:
+        return build(recipe)
+    except DownloadError as error:
+        offer_random(recipe, error)
+        st.stop()
+
+
+def offer_random(recipe: Recipe, error: DownloadError, key: str = "go_on_random") -> None:
+    """Say why the weights are not there, with a button that goes on without them."""
+    parts.refuse(error)
+    if st.button("Go on with random weights", key=key, icon=":material/casino:"):
+        state.commit(without_weights(recipe))
+        st.rerun()
+
+
+def without_weights(recipe: Recipe) -> Recipe:
+    """The same edits on the same source with random weights."""
+    source: Any = recipe.source
+    return replace(recipe, source=replace(source, weights=None))
 
 
 def build(recipe: Recipe) -> nn.Module:

@@ -1,0 +1,88 @@
+"""torchvision's models as a table to search, filter and choose from."""
+
+import pandas as pd
+import streamlit as st
+
+from modelview.render import text
+from modelview.sources.torchvision import ModelRow, catalogue
+
+FIRST = "resnet50"
+ALL = "all"
+_CHOSEN = "open.chosen"
+
+
+def choose(names: list[str]) -> str | None:
+    """The table of the models called `names`, and the one of them that is chosen; None for an empty table."""
+    if not names:
+        return None
+    before = st.session_state.get(_CHOSEN, FIRST)
+    key = "models" if len(names) == len(rows()) else f"models.{hash(tuple(names))}"
+    event = st.dataframe(
+        _frame().loc[names],
+        key=key,
+        on_select="rerun",
+        selection_mode="single-row-required",
+        selection_default={"selection": {"rows": [names.index(before) if before in names else 0]}},
+        hide_index=True,
+        height=520,
+        column_config={
+            "Model": st.column_config.TextColumn(width=205),
+            "Task": st.column_config.TextColumn(width=90),
+            "Parameters": st.column_config.NumberColumn("Params", format="%.1f M", width=70),
+            "Input": st.column_config.TextColumn(width=85, help="height and width; frames before them for video"),
+            "Accuracy": st.column_config.NumberColumn(
+                "Score", format="%.1f", width=55, help="of the newest weights, as published"
+            ),
+            "Metric": st.column_config.TextColumn(width=65, help="epe is an error in pixels: less is better"),
+            "Size": st.column_config.NumberColumn("MB", format="%.0f", width=50, help="of the file of these weights"),
+        },
+        placeholder="–",
+    )
+    chosen: list[int] = event.selection.rows
+    name = names[chosen[0]] if chosen and chosen[0] < len(names) else names[0]
+    st.session_state[_CHOSEN] = name
+    return name
+
+
+def search() -> list[str]:
+    """Draw the search and the filter; the names of the models that are left, in alphabetical order."""
+    typed = st.text_input(
+        "Search",
+        key="search",
+        live="150ms",
+        type="search",
+        placeholder="resnet, detection, …",
+        icon=":material/search:",
+        label_visibility="collapsed",
+    )
+    tasks = dict.fromkeys([ALL, *(row.task for row in rows())])
+    task = st.pills("Task", tasks, default=ALL, required=True, key="task", wrap=True, label_visibility="collapsed")
+    words = typed.lower().split()
+    found = [
+        row.name
+        for row in rows()
+        if task in (ALL, row.task) and all(word in f"{row.name} {row.task}".lower() for word in words)
+    ]
+    return sorted(found, key=lambda name: name != " ".join(words))  # an exact name comes first
+
+
+@st.cache_data(show_spinner=False)
+def _frame() -> pd.DataFrame:
+    table = [
+        {
+            "Model": row.name,
+            "Task": row.task,
+            "Parameters": row.n_parameters / 1e6,
+            "Input": text.shape(row.input[0][2:]),
+            "Accuracy": row.accuracy,
+            "Metric": row.metric,
+            "Size": row.size_mb,
+        }
+        for row in rows()
+    ]
+    return pd.DataFrame(table, index=[row.name for row in rows()])
+
+
+def rows() -> tuple[ModelRow, ...]:
+    """Every model of the catalogue."""
+    return catalogue()
