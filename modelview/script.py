@@ -1,10 +1,15 @@
 """Python that a person would have written: pieces of it, and how they make one script."""
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from keyword import iskeyword
+from textwrap import fill
 
 from torch import nn
+
+WIDTH = 110
+"""Columns of the code that is written."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,12 @@ def quoted(text: str) -> str:
 
 
 def _docstring(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', "'").replace("\r", " ")
+    """Text that cannot end a docstring, in lines of a readable width."""
+    harmless = text.replace("\\", "\\\\").replace('"', "'").replace("\r", " ")
+    return "\n".join(
+        fill(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) if line else ""
+        for line in harmless.split("\n")
+    )
 
 
 def _indented(lines: Iterable[str]) -> list[str]:
@@ -67,16 +77,20 @@ def _indented(lines: Iterable[str]) -> list[str]:
 
 
 def _imports(parts: Iterable[Code]) -> str:
-    """Import lines as isort would put them: the standard library, then torch and torchvision."""
+    """Import lines as isort would put them: the standard library, then torch and what builds on it."""
     lines = {line for part in parts for line in part.imports} | {"import torch", "from torch import nn"}
-    standard = sorted(line for line in lines if not _package(line).startswith("torch"))
-    others = sorted(lines - set(standard), key=lambda line: (not line.startswith("import"), _module(line)))
+    plain = sorted(line for line in lines if line.startswith("import "))
+    names: dict[str, set[str]] = {}
+    for line in lines - set(plain):
+        module, _, imported = line.removeprefix("from ").partition(" import ")
+        names.setdefault(module, set()).update(imported.split(", "))
+    merged = [f"from {module} import {', '.join(sorted(names[module], key=_rank))}" for module in sorted(names)]
+    standard = [line for line in (*plain, *merged) if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
+    others = [line for line in (*plain, *merged) if line not in standard]
     return "\n\n".join("\n".join(group) for group in (standard, others) if group)
 
 
-def _module(line: str) -> str:
-    return line.split()[1]
-
-
-def _package(line: str) -> str:
-    return _module(line).partition(".")[0]
+def _rank(name: str) -> tuple[int, str]:
+    """isort's order: constants, classes, the rest; `a as b` by what is imported."""
+    own = name.partition(" ")[0]
+    return (0 if own.isupper() and len(own) > 1 else 1 if own[:1].isupper() else 2), own

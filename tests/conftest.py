@@ -19,6 +19,10 @@ settings.register_profile(
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--overwrite", action="store_true", help="write tests/golden anew; read the difference")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Fail whatever reaches for the network: for the whole run, so for doctests and threads as well.
 

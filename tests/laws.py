@@ -12,7 +12,6 @@ from modelview.recipe import Recipe
 from tests.runner import runner
 from tests.zoo import exact
 
-
 torch.set_num_threads(1)  # as in the runner: sums of floats depend on how they are split
 
 

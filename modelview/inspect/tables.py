@@ -37,7 +37,10 @@ class ModuleRow:
 
 @dataclass(frozen=True)
 class TensorRow:
-    """One parameter or buffer. persistent: whether the state_dict has it. tied_to: the first path of the same tensor."""
+    """One parameter or buffer.
+
+    persistent: whether the state_dict has it. tied_to: the first path of the same tensor.
+    """
 
     path: str
     module: str

@@ -29,12 +29,9 @@ def _known(name: str, module: nn.Module, shape: tuple[int, ...]) -> str | None:
             f"{got}, so {shape[-1]} features, but takes {wanted}: replace it with "
             f"Linear({shape[-1]}, {module.out_features}), or put a Linear({shape[-1]}, {wanted}) before it."
         )
-    if isinstance(module, nn.modules.batchnorm._BatchNorm) and len(shape) > 1:
-        if shape[1] != module.num_features:
-            kind = type(module).__name__
-            return (
-                f"{got}, so {shape[1]} channels, but takes {module.num_features}: replace it with {kind}({shape[1]})."
-            )
+    if isinstance(module, nn.modules.batchnorm._BatchNorm) and len(shape) > 1 and shape[1] != module.num_features:
+        kind, wanted = type(module).__name__, module.num_features
+        return f"{got}, so {shape[1]} channels, but takes {wanted}: replace it with {kind}({shape[1]})."
     return None
 
 

@@ -26,7 +26,7 @@ def _convolution(args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) 
     return result.numel() * weight.numel() // weight.shape[0]
 
 
-def _transposed_convolution(args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> int:
+def _transposed_convolution(args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> int:  # noqa: ARG001
     """Each input element meets the whole of its filter: (C_in, C_out / groups, *kernel)."""
     value, weight = _argument(args, kwargs, 0, "input"), _argument(args, kwargs, 1, "weight")
     return int(value.numel() * (weight.numel() // weight.shape[0]))
@@ -44,7 +44,7 @@ def _added_matmul(args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor)
     return int(result.numel() * _argument(args, kwargs, 1, "mat1", "batch1").shape[-1])
 
 
-def _einsum(args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> int:
+def _einsum(args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> int:  # noqa: ARG001
     """The product of all index sizes, once for each operand after the first."""
     equation = args[0]
     operands = args[1] if len(args) == 2 and isinstance(args[1], tuple | list) else args[1:]
@@ -63,7 +63,7 @@ def _attention(args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) ->
     return int(scores * (query.shape[-1] + result.shape[-1]))
 
 
-def _multi_head_attention(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> int:
+def _multi_head_attention(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> int:  # noqa: ARG001
     """Input projections, scores, weighted sum and output projection of (L, N, E) on (S, N, E)."""
     query, key, value = (_argument(args, kwargs, i, name) for i, name in enumerate(("query", "key", "value")))
     width = query.shape[-1]

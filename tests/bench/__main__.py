@@ -7,14 +7,12 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import torch
 
 from tests.bench.inspection import table
+from tests.bench.results import RESULTS
 from tests.zoo import ALL
-
-RESULTS = Path(__file__).parent / "results.jsonl"
 
 
 def peak(name: str) -> dict[str, float]:
@@ -30,6 +28,11 @@ def peak(name: str) -> dict[str, float]:
     return {"s": seconds, "rss_mb": megabytes}
 
 
+def commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return done.stdout.strip()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*", default=ALL)
@@ -42,7 +45,9 @@ def main() -> None:
     traced = [row.trace_s / row.bare_s for row in rows if row.bare_s]
     summary = {
         "date": time.strftime("%Y-%m-%d"),
-        "commit": subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip(),
+        "commit": subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+        ).stdout.strip(),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} thread",
         "torch": torch.__version__,
         "models": len(rows),

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -76,7 +77,7 @@ def measure(name: str, runs: int) -> Row:
         peers.append(timed(lambda: theirs(source)))
         structure = ours(source)
         bares.append(bare(structure))
-        traces.append(timed(lambda: structure.run(source.example)))
+        traces.append(timed(partial(structure.run, source.example)))
     known = [value for value in bares if value is not None]
     return Row(
         name,

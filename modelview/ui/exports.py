@@ -1,0 +1,94 @@
+"""The cards of the Export page."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from modelview.errors import DownloadError, ModelviewError
+from modelview.export.base import EXPORTS, Export, export, filename
+from modelview.recipe import Recipe, trace
+from modelview.ui import transfers, weights
+
+MOST = 16
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A file that is ready: its token, size and what reading it back showed."""
+
+    token: str
+    size_bytes: int
+    proof: str
+
+
+_prepared: OrderedDict[tuple[Recipe, str], Prepared] = OrderedDict()
+
+
+@st.fragment
+def card(recipe: Recipe, name: str) -> None:
+    """One format: what it is, its size, what loads it, and the download."""
+    form = EXPORTS[name]()
+    file = filename(recipe, name)
+    with st.container(border=True):
+        st.subheader(form.title)
+        st.write(form.about)
+        if reason := form.refusal(recipe):
+            st.warning(reason, icon=":material/block:")
+            return
+        st.code(form.loading(recipe, file), language="python")
+        if form.needs_weights:
+            _download_of_weights(recipe, name, form, file)
+        else:
+            _download_of_text(recipe, name, file)
+
+
+def _download_of_text(recipe: Recipe, name: str, file: str) -> None:
+    text = recipe.code() if name == "python" else recipe.to_json() + "\n"
+    st.caption(f"`{file}` · {len(text.encode()):,} bytes")
+    st.download_button(f"Download {file}", text, file_name=file, key=f"download_{name}", icon=":material/download:")
+
+
+def _download_of_weights(recipe: Recipe, name: str, form: Export, file: str) -> None:
+    ready = _found(recipe, name)
+    if ready is None:
+        st.caption(f"`{file}` · about {trace(recipe).totals.size_bytes / 1e6:,.1f} MB")
+        if not st.button("Prepare", key=f"prepare_{name}", icon=":material/build:"):
+            return
+        ready = _prepare(recipe, name, form, file)
+        if ready is None:
+            return
+    st.caption(f"`{file}` · {ready.size_bytes / 1e6:,.1f} MB" + (f" · {ready.proof}" if ready.proof else ""))
+    base = st.get_option("server.baseUrlPath").strip("/")
+    address = f"/{base}/transfer/{ready.token}" if base else f"/transfer/{ready.token}"
+    st.html(f'<a class="mv-download" href="{address}" download="{escape(file, quote=True)}">Download {escape(file)}</a>')
+
+
+def _found(recipe: Recipe, name: str) -> Prepared | None:
+    ready = _prepared.get((recipe, name))
+    return ready if ready is not None and transfers.spool.find(ready.token) else None
+
+
+def _prepare(recipe: Recipe, name: str, form: Export, file: str) -> Prepared | None:
+    try:
+        model = weights.build(recipe)
+        with st.spinner(f"Writing {file} ..."):
+            path: Path = export(recipe, name, transfers.spool.place(file), model=model)
+            proof = form.proof(recipe, model, path)
+    except DownloadError as error:
+        st.error(str(error))
+        return None
+    except ModelviewError as error:
+        st.error(str(error))
+        return None
+    ready = Prepared(transfers.spool.offer(path, file), path.stat().st_size, proof)
+    _prepared[recipe, name] = ready
+    while len(_prepared) > MOST:
+        _prepared.popitem(last=False)
+    return ready
+
+
+def belongings(recipe: Recipe) -> None:
+    """What goes with the weights: preprocessing, class names and licence."""

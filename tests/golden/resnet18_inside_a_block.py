@@ -1,0 +1,56 @@
+"""resnet18 from torchvision · random weights, seed 0, as built and edited with modelview.
+
+- Truncate: up to layer2.0.conv2 · 128 channels
+"""
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+
+class ResNetToLayer2_0Conv2(nn.Module):
+    """ResNet up to `layer2.0.conv2`; the layers keep their names."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.conv1 = model.conv1
+        self.bn1 = model.bn1
+        self.relu = model.relu
+        self.maxpool = model.maxpool
+        self.layer1 = model.layer1
+        self.layer2 = nn.ModuleDict(
+            {
+                "0": nn.ModuleDict(
+                    {
+                        "conv1": model.layer2[0].conv1,
+                        "bn1": model.layer2[0].bn1,
+                        "relu": model.layer2[0].relu,
+                        "conv2": model.layer2[0].conv2,
+                    }
+                ),
+            }
+        )
+        self.out_channels = 128
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv1(x)
+        x = self.bn1(x)
+        x = self.relu(x)
+        x = self.maxpool(x)
+        x = self.layer1(x)
+        out = self.layer2["0"]["conv1"](x)
+        out = self.layer2["0"]["bn1"](out)
+        out = self.layer2["0"]["relu"](out)
+        return self.layer2["0"]["conv2"](out)
+
+
+def build_model() -> nn.Module:
+    model = models.resnet18(weights=None)
+    model = ResNetToLayer2_0Conv2(model)
+    return model
+
+
+if __name__ == "__main__":
+    model = build_model()
+    model.load_state_dict(torch.load("resnet18.pth", map_location="cpu", weights_only=True))
+    model.eval()

@@ -1,0 +1,45 @@
+"""vit_b_16 from torchvision · random weights, seed 0, as built and edited with modelview.
+
+- Truncate: up to encoder · 768 channels
+"""
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+
+class VisionTransformerToEncoder(nn.Module):
+    """VisionTransformer up to `encoder`; the layers keep their names."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.class_token = model.class_token
+        self.conv_proj = model.conv_proj
+        self.encoder = model.encoder
+        self.out_channels = 768
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, _, h, w = x.shape
+        torch._assert(h == 224, "Wrong image height! Expected 224 but got something else!")
+        torch._assert(w == 224, "Wrong image width! Expected 224 but got something else!")
+        n_h = h // 16
+        n_w = w // 16
+        x = self.conv_proj(x)
+        x = x.reshape(n, 768, n_h * n_w)
+        x = x.permute(0, 2, 1)
+        n = x.shape[0]
+        batch_class_token = self.class_token.expand(n, -1, -1)
+        x = torch.cat([batch_class_token, x], dim=1)
+        return self.encoder(x)
+
+
+def build_model() -> nn.Module:
+    model = models.vit_b_16(weights=None)
+    model = VisionTransformerToEncoder(model)
+    return model
+
+
+if __name__ == "__main__":
+    model = build_model()
+    model.load_state_dict(torch.load("vit_b_16.pth", map_location="cpu", weights_only=True))
+    model.eval()

@@ -1,0 +1,126 @@
+"""The command line as a user has it: whole processes for the main walk, `main()` for the tables of refusals."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from modelview.cli import main
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).parent.parent
+    return subprocess.run(
+        [sys.executable, "-m", "modelview", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin", "HOME": str(cwd)},
+    )
+
+
+def test_the_main_walk_as_processes(tmp_path: Path) -> None:
+    edits = ['{"edit": "swap_head", "num_classes": 4}', '{"edit": "freeze", "patterns": ["*"], "except_": ["fc"]}']
+    opened = run("open", "shufflenet_v2_x0_5", "--edit", edits[0], "--edit", edits[1], "-o", "r.json", cwd=tmp_path)
+    assert opened.returncode == 0, opened.stderr
+    assert opened.stderr == ""
+    exported = run("export", "r.json", "--format", "state_dict", "-o", "out.pth", "--json", cwd=tmp_path)
+    assert exported.returncode == 0, exported.stderr
+    document = json.loads(exported.stdout)
+    assert document == {"path": "out.pth", "size_bytes": (tmp_path / "out.pth").stat().st_size}
+    (tmp_path / "model.py").write_text(run("code", "r.json", cwd=tmp_path).stdout)
+    loaded = subprocess.run(
+        [
+            sys.executable,
+            "-I",
+            "-c",
+            "import sys; sys.path.insert(0, '.'); from model import build_model; import torch;"
+            "m = build_model(); m.load_state_dict(torch.load('out.pth', weights_only=True)); print(m.fc)",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert loaded.stdout.strip() == "Linear(in_features=1024, out_features=4, bias=True)", loaded.stderr
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    path = str(tmp_path / "recipe.json")
+    assert main(["open", "squeezenet1_1", "--edit", '{"edit": "swap_head", "num_classes": 4}', "-o", path]) == 0
+    capsys.readouterr()
+    return path
+
+
+def test_inspect(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "squeezenet1_1"]) == 0
+    text = capsys.readouterr().out
+    assert "1,235,496 parameters" in text
+    assert "in 1 × 3 × 224 × 224 → out 1 × 1000" in text
+    assert main(["inspect", "squeezenet1_1", "--input", "2,3,64,64", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["totals"]["n_parameters"] == 1_235_496
+    assert document["modules"][0]["output_shapes"] == [[2, 1000]]
+    assert {row["path"] for row in document["parameters"]} >= {"features.0.weight", "classifier.1.bias"}
+
+
+def test_check_and_code(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", recipe, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["output"] == [1, 4]
+    assert document["before"]["n_parameters"] - document["after"]["n_parameters"] == 996 * 513
+    assert main(["check", recipe]) == 0
+    assert "→ out 1 × 4" in capsys.readouterr().out
+    assert main(["code", recipe, "--json"]) == 0
+    assert "model.classifier[1] = nn.Conv2d(512, 4, kernel_size=1)" in json.loads(capsys.readouterr().out)["code"]
+
+
+def test_export_every_format(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("state_dict", "module", "python", "recipe"):
+        assert main(["export", recipe, "--format", name, "-o", str(tmp_path / name)]) == 0
+        assert (tmp_path / name).stat().st_size > 100
+    assert torch.load(tmp_path / "state_dict", weights_only=True)["classifier.1.bias"].shape == (4,)
+    assert "Wrote" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "The following arguments are required: COMMAND. See modelview --help."),
+        (["inspekt", "x"], "Argument COMMAND: invalid choice: 'inspekt'"),
+        (["inspect"], "The following arguments are required: spec."),
+        (["inspect", "resnet5"], "No torchvision model is called 'resnet5'. Did you mean"),
+        (["inspect", "timmm:resnet50"], "No source is called 'timmm'. Did you mean 'torchvision'?"),
+        (["inspect", ""], 'Name a model, such as "resnet50"'),
+        (["inspect", "nowhere/recipe.json"], "There is no file 'nowhere/recipe.json'."),
+        (["inspect", "squeezenet1_1", "--input", "1,3,x"], "An input shape is numbers with commas"),
+        (["inspect", "squeezenet1_1", "--input", "1,3,-5,5"], "An input shape is whole numbers from 1 up"),
+        (["inspect", "squeezenet1_1", "--input", "1,3,9,9", "--input", "1"], "squeezenet1_1 takes 1 input, not 2."),
+        (["inspect", "squeezenet1_1", "--input", "1,3,99999999999,99999999999"], "No tensor can have the shape"),
+        (["open", "squeezenet1_1", "--edit", "{", "-o", "x.json"], "--edit 1 is not JSON"),
+        (["open", "squeezenet1_1", "--edit", "[]", "-o", "x.json"], 'Edit 1 of this recipe needs a "edit".'),
+        (["open", "squeezenet1_1", "--weights", "V9", "-o", "x.json"], "No weights of squeezenet1_1"),
+        (["open", "squeezenet1_1", "-o", "/nowhere/x.json"], "There is no folder '/nowhere'"),
+        (["check", "missing.json"], "There is no file 'missing.json'."),
+        (["code", __file__], "This is not a recipe.json:"),
+        (["export", "missing.json", "--format", "state_dict", "-o", "x"], "There is no file 'missing.json'."),
+    ],
+)
+def test_refusals_are_one_line_and_status_1(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"modelview: {message}"), captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_an_unknown_format_and_a_bad_input_for_a_recipe(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", recipe, "--format", "statedict", "-o", "x"]) == 1
+    assert "No export format is called 'statedict'. Did you mean 'state_dict'" in capsys.readouterr().err
+    assert main(["check", recipe, "--input", "1,4,224,224"]) == 1
+    assert "`features.0` gets 4 channels but takes 3" in capsys.readouterr().err
