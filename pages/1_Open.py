@@ -12,7 +12,7 @@ if state.session().recipe is None:
 @st.fragment
 def chooser() -> None:
     """Search, table and form: choosing redraws these and nothing else."""
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns([5, 3], gap="small")
     with left:
         names = catalogue.search()
         name = catalogue.choose(names)

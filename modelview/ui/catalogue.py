@@ -8,6 +8,7 @@ from modelview.sources.torchvision import ModelRow, catalogue
 
 FIRST = "resnet50"
 ALL = "all"
+ROW_PX = 35
 _CHOSEN = "open.chosen"
 
 
@@ -24,16 +25,16 @@ def choose(names: list[str]) -> str | None:
         selection_mode="single-row-required",
         selection_default={"selection": {"rows": [names.index(before) if before in names else 0]}},
         hide_index=True,
-        height=520,
+        height=min(len(names) + 1, 15) * ROW_PX + 2,
         column_config={
-            "Model": st.column_config.TextColumn(width=205),
+            "Model": st.column_config.TextColumn(width=190),
             "Task": st.column_config.TextColumn(width=90),
-            "Parameters": st.column_config.NumberColumn("Params", format="%.1f M", width=70),
-            "Input": st.column_config.TextColumn(width=85, help="height and width; frames before them for video"),
+            "Parameters": st.column_config.NumberColumn("Params", format="%.1f M", width=65),
+            "Input": st.column_config.TextColumn(width=75, help="height and width; frames before them for video"),
             "Accuracy": st.column_config.NumberColumn(
-                "Score", format="%.1f", width=55, help="of the newest weights, as published"
+                "Score", format="%.1f", width=50, help="of the newest weights, as published"
             ),
-            "Metric": st.column_config.TextColumn(width=65, help="epe is an error in pixels: less is better"),
+            "Metric": st.column_config.TextColumn(width=62, help="epe is an error in pixels: less is better"),
             "Size": st.column_config.NumberColumn("MB", format="%.0f", width=50, help="of the file of these weights"),
         },
         placeholder="–",
@@ -46,7 +47,7 @@ def choose(names: list[str]) -> str | None:
 
 def search() -> list[str]:
     """Draw the search and the filter; the names of the models that are left, in alphabetical order."""
-    typed = st.text_input(
+    search = st.text_input(
         "Search",
         key="search",
         live="150ms",
@@ -57,13 +58,14 @@ def search() -> list[str]:
     )
     tasks = dict.fromkeys([ALL, *(row.task for row in rows())])
     task = st.pills("Task", tasks, default=ALL, required=True, key="task", wrap=True, label_visibility="collapsed")
-    words = typed.lower().split()
+    typed = search.strip().lower()
+    words = typed.split()
     found = [
         row.name
         for row in rows()
         if task in (ALL, row.task) and all(word in f"{row.name} {row.task}".lower() for word in words)
     ]
-    return sorted(found, key=lambda name: name != " ".join(words))  # an exact name comes first
+    return sorted(found, key=lambda name: (name != typed, not name.startswith(typed)))
 
 
 @st.cache_data(show_spinner=False)

@@ -57,7 +57,7 @@ def edit_form(kind: str, structure: Structure) -> Callable[[], Edit]:
         with st.container(horizontal=True, gap="small", key=f"{kind}.starts"):
             for number, (words, edit) in enumerate(starts.items()):
                 key = f"{kind}.start_{number}"
-                st.button(parts.plain(words), key=key, on_click=fill, args=(structure, edit), type="tertiary")
+                st.button(parts.plain(words), key=key, on_click=fill, args=(structure, edit))
     asked = [field for field in _fields(kind, structure) if len(field.ask.choices) != 1]
     values = _drawn([field for field in asked if not field.ask.rare])
     rare = [field for field in asked if field.ask.rare]
@@ -197,7 +197,14 @@ def _layer(asked: Asked) -> Value:
     )
     if path:
         st.caption(f"{parts.code(path)} {matching.widths(asked.structure, path)}")
-    return lambda: Layer(_required(asked, value or None))
+    return lambda: _changed(asked, value, path)
+
+
+def _changed(asked: Asked, value: str, path: str) -> Layer:
+    layer = Layer(_required(asked, value or None))
+    if path and value == _written(asked.structure, path):
+        raise Unfilled(f"This is the layer that stands at `{path}`. Change it, and see here what comes of it.")
+    return layer
 
 
 def _path_in(asked: Asked) -> str:
@@ -281,7 +288,7 @@ def _required(asked: Asked, value: Any) -> Any:
     if value is not None:
         return value
     if asked.default is None:
-        raise Unfilled(f"Fill in {asked.label.lower()} to see what changes.")
+        raise Unfilled(f"{asked.label} is still empty. Fill it in to see what changes.")
     return asked.default
 
 

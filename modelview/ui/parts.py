@@ -74,20 +74,27 @@ def _cell(cell: str) -> str:
     return re.sub(r"(?<!\\)\|", r"\\|", cell)
 
 
-def listing(names: Sequence[str], most: int = 6) -> str:
-    """Names in monospace, those under one parent as `parent.*`, and how many more there are.
+def listing(names: Sequence[str], most: int = 4) -> str:
+    """Names in monospace, gathered under their parents as `parent.*` until there are at most `most`.
 
-    >>> listing(("fc.weight", "fc.bias", "scale"))
-    '`fc.*` `scale`'
+    >>> listing(("fc.weight", "fc.bias", "scale")), listing([f"layer4.{n}.conv1.weight" for n in range(9)])
+    ('`fc.*` `scale`', '`layer4.*`')
     """
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault(name.rpartition(".")[0], []).append(name)
-    shown = [
-        name for parent, inner in groups.items() for name in ([f"{parent}.*"] if parent and len(inner) > 1 else inner)
-    ]
+    shown: list[str] = []
+    for depth in range(max((name.count(".") for name in names), default=0), 0, -1):
+        shown = _gathered(names, depth)
+        if len(shown) <= most:
+            break
+    shown = shown or list(names)
     rest = f" and {len(shown) - most:,} more" if len(shown) > most else ""
     return " ".join(code(name) for name in shown[:most]) + rest
+
+
+def _gathered(names: Iterable[str], depth: int) -> list[str]:
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(".".join(name.split(".")[:depth]), []).append(name)
+    return [f"{parent}.*" if len(inner) > 1 else inner[0] for parent, inner in groups.items()]
 
 
 def whole(recipe: Recipe) -> None:

@@ -13,6 +13,10 @@ from modelview.render import text
 from modelview.ui import forms, parts, state
 
 
+MOST_LINES, TALL_PX = 16, 380
+"""Longer code scrolls, so that Apply stays in sight."""
+
+
 @dataclass(frozen=True)
 class Checked:
     """A recipe that runs with its last edit, and how long it took to find out."""
@@ -94,7 +98,8 @@ def _show(found: Checked) -> None:
     for note in found.change.notes:
         st.info(parts.sentence(note), icon=":material/info:")
     lines = found.change.code.statements
-    st.code("\n".join([*found.change.code.definitions, *lines]) or "# nothing to do", language="python")
+    code = "\n".join([*found.change.code.definitions, *lines]) or "# nothing to do"
+    st.code(code, language="python", height=TALL_PX if code.count("\n") > MOST_LINES else "content")
 
 
 def _rows(check: Check) -> list[tuple[str, str, str]]:
