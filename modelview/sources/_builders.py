@@ -9,6 +9,7 @@ from torch import nn
 from torchvision import models
 
 from modelview.names import unknown
+from modelview.sources._signatures import keywords_through
 
 OURS = ("weights", "progress", "pretrained", "pretrained_backbone")
 """What a builder takes beside keywords: weights are a field of their own, the rest is obsolete or ours."""
@@ -66,19 +67,8 @@ def explicit(name: str) -> Mapping[str, inspect.Parameter]:
 
 @lru_cache(maxsize=256)
 def declared(name: str) -> Mapping[str, inspect.Parameter]:
-    """The builder's own keywords and those of the class it makes, of which it may have set some itself."""
-    found: dict[str, inspect.Parameter] = dict(explicit(name))
-    for cls in model_class(name).__mro__:
-        own = cls.__dict__.get("__init__")
-        if own is None or cls is nn.Module:
-            break
-        parameters = list(inspect.signature(own).parameters.values())[1:]
-        for p in parameters:
-            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in OURS:
-                found.setdefault(p.name, p)
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
-    return found
+    """The keywords that have a meaning: the builder's own, and those it hands on."""
+    return {k: p for k, p in keywords_through(builder(name)).items() if k not in OURS}
 
 
 def without_backbone(name: str) -> dict[str, None]:
@@ -87,8 +77,9 @@ def without_backbone(name: str) -> dict[str, None]:
 
 
 def quietly(name: str, *, init: bool) -> dict[str, bool]:
-    """`init_weights` said outright where torchvision warns when it is left out."""
-    return {"init_weights": init} if "init_weights" in declared(name) else {}
+    """`init_weights` said outright, where torchvision warns if it is left out or it is to be skipped."""
+    parameter = declared(name).get("init_weights")
+    return {} if parameter is None or parameter.default is init else {"init_weights": init}
 
 
 def refused_keyword(error: TypeError) -> str | None:

@@ -40,9 +40,9 @@ def on_meta(name: str, weights: str | None, keywords: Mapping[str, Any], num_cla
         standin = shape_only(weights_enum(name)[weights], num_classes)
     if given.get("weights_backbone") is not None:
         given["weights_backbone"] = shape_only(backbone_weights(name, given["weights_backbone"]))
+    refuse_ignored(name, keywords)
     with building():
         model = _called(name, standin, {**quietly(name, init=False), **given}, keywords)
-    refuse_ignored(name, keywords)
     return to_meta(model).eval()
 
 

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import Any
 
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from modelview.script import reference
+from modelview.script import quoted, reference
+
+SEVERAL = 3
+FROZEN_EPS = FrozenBatchNorm2d(1).eps
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,21 @@ class Difference:
         """Readable Python that does it to `model`."""
         removed = (f"{self._reference(path)} = None" for path in self.removed)
         values = (f"{self._reference(path)}.{name} = {value!r}" for path, name, value in self.values)
-        untrained = (f"{self._reference(path)}.requires_grad_(False)" for path in self.untrained)
-        return (*values, *removed, *self._freezing(), *untrained)
+        return (*values, *removed, *self._freezing(), *self._untraining())
 
     def _reference(self, path: str) -> str:
         return reference(self.model, path)
+
+    def _untraining(self) -> Iterator[str]:
+        """One line each, or a loop over many modules of one ModuleDict."""
+        for holder, group in groupby(self.untrained, lambda path: path.rpartition(".")[0]):
+            paths = list(group)
+            names = [path.rpartition(".")[2] for path in paths]
+            if len(paths) > SEVERAL and isinstance(self.model.get_submodule(holder), nn.ModuleDict):
+                listed = ", ".join(map(quoted, names))
+                yield f"for name in [{listed}]:\n    {self._reference(holder)}[name].requires_grad_(False)"
+            else:
+                yield from (f"{self._reference(path)}.requires_grad_(False)" for path in paths)
 
     def _freezing(self) -> Iterator[str]:
         """One loop for each eps, over the smallest part of the model whose batch norms are all meant."""
@@ -51,14 +64,15 @@ class Difference:
             inside = [path for path, m in self.model.get_submodule(top).named_modules() if type(m) is nn.BatchNorm2d]
             holder = self._reference(top)
             exact = inside == [path.removeprefix(f"{top}.") for path in paths]
-            where = (
-                f"list({holder}.named_modules())" if exact else f"[(p, {holder}.get_submodule(p)) for p in {inside}]"
-            )
+            where = f"list({holder}.named_modules())"
+            if not exact:
+                where = f"[(path, {holder}.get_submodule(path)) for path in {inside}]"
+            given = "module.num_features" if eps == FROZEN_EPS else f"module.num_features, eps={eps}"
             yield "\n".join(
                 [
                     f"for path, module in {where}:",
                     "    if isinstance(module, nn.BatchNorm2d):",
-                    f"        {holder}.set_submodule(path, FrozenBatchNorm2d(module.num_features, eps={eps}))",
+                    f"        {holder}.set_submodule(path, FrozenBatchNorm2d({given}))",
                 ]
             )
 

@@ -1,10 +1,8 @@
 """The shapes that torchvision's models are run on, from what their weights say about themselves."""
 
 import re
-from functools import lru_cache
 
 from modelview.sources._builders import declared, task
-from modelview.sources._construct import on_meta
 from modelview.sources._keywords import Keywords
 from modelview.sources._weights import weights_enum
 from modelview.sources.base import Shape
@@ -34,14 +32,14 @@ def usual_inputs(name: str, weights: str | None = None) -> tuple[Shape, ...]:
     return ((1, 3, *_square(crop)),)
 
 
-@lru_cache(maxsize=256)
 def inputs(name: str, weights: str | None, keywords: Keywords) -> tuple[Shape, ...]:
-    """The shapes that this very model is run on: the usual ones, unless the model takes only another size."""
+    """The shapes that this very model is run on: the usual ones, unless it takes only another size."""
     shapes = usual_inputs(name, weights)
     given = dict(keywords)
+    if weights is None:  # without weights, some are built for a smaller size than the default weights'
+        own = {k: declared(name)[k].default for k in ("image_size", "input_size") if k in declared(name)}
+        given = {**own, **given}
     size = next((given[k] for k in SIZE_KEYWORDS if k in given), None)
-    if size is None and "image_size" in declared(name):  # a vision transformer takes one size only
-        size = getattr(on_meta(name, weights, given), "image_size", None)
     if size is not None:
         shapes = tuple((*shape[:-2], *_square(size)) for shape in shapes)
     if isinstance(frames := given.get("temporal_size"), int):

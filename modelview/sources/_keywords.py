@@ -4,15 +4,15 @@ import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, get_args, get_origin
 
 from modelview.errors import EditError
-from modelview.meta import building
 from modelview.names import short
-from modelview.sources._builders import OURS, builder, declared, explicit, refused_keyword, task, without_backbone
+from modelview.sources._builders import OURS, declared, task
 
 Keywords = tuple[tuple[str, object], ...]
+
+SIMPLE: tuple[type, ...] = (bool, int, float, str)
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ def require_classes(value: object) -> None:
 
 
 def refuse_ignored(name: str, keywords: Mapping[str, object]) -> None:
-    """Raises EditError for keywords that the builder swallows without any effect."""
+    """Raises EditError for keywords that have no meaning, which some builders swallow without a word."""
     for keyword in keywords:
-        if keyword not in explicit(name) and _ignores_unknown(name) and keyword not in accepted(name):
+        if keyword not in declared(name):
             raise not_taken(name, keyword)
 
 
@@ -73,62 +73,31 @@ def _frozen(value: object) -> object:
     return tuple(map(_frozen, value)) if isinstance(value, tuple | list) else value
 
 
-@lru_cache(maxsize=256)
-def accepted(name: str) -> tuple[str, ...]:
-    """The declared keywords that have an effect, found by trying each on meta; a moment the first time."""
-    return tuple(k for k in declared(name) if k in explicit(name) or _has_effect(name, k))
-
-
-def _has_effect(name: str, keyword: str) -> bool:
-    """Whether a senseless value is noticed, and not because the builder gives the keyword itself."""
-    try:
-        with building():
-            builder(name)(**{**without_backbone(name), keyword: _SENSELESS})
-    except TypeError as error:
-        return refused_keyword(error) is None
-    except Exception:  # noqa: BLE001 - whatever it raises, it has noticed
-        return True
-    return not _ignores_unknown(name)
-
-
-@lru_cache(maxsize=256)
-def _ignores_unknown(name: str) -> bool:
-    try:
-        with building():
-            builder(name)(**without_backbone(name), no_such_keyword=_SENSELESS)
-    except TypeError:
-        return False
-    return True
-
-
-class _Senseless:
-    """A value that fits nowhere."""
-
-    def __bool__(self) -> bool:
-        raise ValueError("a senseless value was looked at")
-
-
-_SENSELESS = _Senseless()
-
-
 def keywords_of(name: str) -> tuple[Keyword, ...]:
     """Everything that may be set with plain values, for a form. Raises UnknownName."""
-    parameters = declared(name)
-    return tuple(row for k in accepted(name) if (row := _row(parameters[k])) is not None)
+    return tuple(row for parameter in declared(name).values() if (row := _row(parameter)) is not None)
 
 
 def _row(parameter: inspect.Parameter) -> Keyword | None:
+    """None for what takes a module, a function or the like, and for what is refused."""
     default = None if parameter.default is inspect.Parameter.empty else parameter.default
-    kinds = [a for a in _alternatives(parameter.annotation) if a is not type(None)]
+    kinds = [kind for kind in _alternatives(parameter.annotation) if kind is not type(None)]
+    if parameter.name == "quantize":
+        return None
     if parameter.name == "weights_backbone":
-        return Keyword(parameter.name, None, "str", (None, *kinds[0].__members__))
-    simple: tuple[type, ...] = (bool, int, float, str)
-    kind = next((k for k in simple if k in kinds or (not kinds and isinstance(default, k))), None)
-    if kind is None and (isinstance(default, tuple) or any(get_origin(k) in (tuple, list) for k in kinds)):
+        return Keyword(parameter.name, None, "str", (None, *(member.name for member in kinds[0])))
+    kind = next((k for k in SIMPLE if k in kinds or (not kinds and type(default) is k)), None)
+    if kind is None and (any(map(_is_row, kinds)) or (not kinds and isinstance(default, tuple | list))):
         kind = tuple
     if kind is None:
         return None
-    return Keyword(parameter.name, default, kind.__name__, (False, True) if kind is bool else ())
+    return Keyword(parameter.name, _frozen(default), kind.__name__, (False, True) if kind is bool else ())
+
+
+def _is_row(annotation: Any) -> bool:
+    """Whether it is a list or tuple of simple values."""
+    inner = set(get_args(annotation)) - {Ellipsis}
+    return get_origin(annotation) in (tuple, list) and inner <= set(SIMPLE)
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:

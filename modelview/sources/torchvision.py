@@ -9,10 +9,22 @@ from modelview.errors import EditError
 from modelview.layers import require_memory
 from modelview.script import Code
 from modelview.sources._builders import declared, model_class, task
+from modelview.sources._catalogue import (
+    ModelRow as ModelRow,
+    WeightsView as WeightsView,
+    catalogue as catalogue,
+    weights_view as _weights_view,
+)
 from modelview.sources._code import code
 from modelview.sources._construct import for_real, on_meta
 from modelview.sources._inputs import inputs
-from modelview.sources._keywords import Keywords, checked, require_classes
+from modelview.sources._keywords import (
+    Keyword as Keyword,
+    Keywords,
+    checked,
+    keywords_of as keywords_of,
+    require_classes,
+)
 from modelview.sources._weights import canonical, weights_enum
 from modelview.sources.base import SOURCES, Progress, Shape, Source
 
@@ -122,6 +134,11 @@ def torchvision(name: str, *, weights: Any = None, seed: int = 0, **keywords: An
 def parse(spec: str, **keywords: Any) -> Torchvision:
     """The source that "resnet50" or "torchvision:resnet50" names, as `torchvision` makes it."""
     return torchvision(spec.removeprefix("torchvision:"), **keywords)
+
+
+def weights_view(source: Torchvision) -> WeightsView | None:
+    """Classes, preprocessing and origin of the source's weights; None if it has none."""
+    return _weights_view(source.name, source.weights) if source.weights is not None else None
 
 
 def _without(keywords: Keywords, name: str) -> Keywords:
