@@ -154,6 +154,6 @@ def _shapes(arrow: Arrow) -> str:
 
 def _figures(node: Node) -> str:
     figures = [f"call {node.call} of {node.n_calls}"] if node.n_calls > 1 else []
-    figures += [short(node.n_parameters)] if node.n_parameters else []
+    figures += [f"{short(node.n_parameters)} params"] if node.n_parameters else []
     figures += [f"{short(node.macs)} MACs"] if node.macs else []
     return " · ".join(figures)

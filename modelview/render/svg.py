@@ -6,6 +6,8 @@ import shutil
 import subprocess
 
 TIMEOUT_S = 12.0
+SCALE = 1.12
+"""Pixels a point."""
 
 
 def svg(source: str, timeout_s: float = TIMEOUT_S) -> str | None:
@@ -23,9 +25,9 @@ def svg(source: str, timeout_s: float = TIMEOUT_S) -> str | None:
 
 
 def width_px(picture: str) -> int:
-    """The width an SVG by `dot` asks for, at 96 pixels an inch."""
+    """The width to show an SVG by `dot` at: its letters as large as the page's own."""
     found = re.search(r'<svg width="([\d.]+)pt"', picture)
-    return round(float(found.group(1)) * 96 / 72) if found else 0
+    return round(float(found.group(1)) * SCALE) if found else 0
 
 
 def image(picture: str, alt: str, *, least: float = 0.6) -> str:
@@ -41,3 +43,16 @@ def image(picture: str, alt: str, *, least: float = 0.6) -> str:
         f'<div style="overflow:auto;max-height:75vh"><img alt="{escaped}" style="{style}" '
         f'src="data:image/svg+xml;base64,{data}"></div>'
     )
+
+
+def swatch(fill: str, border: str, words: str) -> str:
+    """HTML of one entry of a legend."""
+    box = (
+        f"display:inline-block;width:0.9em;height:0.9em;border-radius:3px;background:{fill};border:1.5px solid {border}"
+    )
+    return f'<span style="white-space:nowrap"><span style="{box}"></span> {words}</span>'
+
+
+def legend(swatches: list[str]) -> str:
+    """HTML of a legend on one line that wraps."""
+    return f'<div style="display:flex;flex-wrap:wrap;gap:0 1.2em;font-size:0.85rem">{"".join(swatches)}</div>'

@@ -1,0 +1,201 @@
+"""The Features page: the input on the left, what the layers make of it on the right."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from modelview.errors import EditError, ModelviewError
+from modelview.inspect import pictures
+from modelview.inspect.features import FeatureRow, Features, devices, features
+from modelview.inspect.noise import noise
+from modelview.inspect.predictions import class_names, top
+from modelview.inspect.statistics import Statistics
+from modelview.names import select
+from modelview.recipe import Recipe
+from modelview.render import text, tiles
+from modelview.ui import card, parts, rows, state, weights
+
+_RESULT = "features.result"
+RANDOM, PICTURE = "Random", "A picture"
+N_TILES = 8
+MOST_STRIPS = 40
+MOST_DEFAULT = 8
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was run, and what came of it."""
+
+    recipe: Recipe
+    what: str
+    found: Features
+
+
+@st.fragment
+def form(recipe: Recipe) -> None:
+    """Input, layers, device, and Run."""
+    with st.container(border=True, key="features.form"):
+        st.markdown("**Input**")
+        kind = st.segmented_control(
+            "Input", (RANDOM, PICTURE), default=RANDOM, required=True, key="features.input",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        seed, uploaded = 0, None
+        if kind == RANDOM:
+            seed = int(st.number_input("Seed", min_value=0, max_value=2**31, value=0, step=1, key="features.seed"))
+            st.caption("Normal noise, " + ", ".join(parts.shape(shape) for shape in state.inputs()))
+        else:
+            uploaded = st.file_uploader(
+                "Picture", type=["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"], key="features.picture"
+            )
+        try:
+            given, what = _given(recipe, seed, uploaded.getvalue() if uploaded else None)
+        except ModelviewError as error:
+            parts.refuse(error)
+            given, what = None, ""
+        st.markdown("**Layers to watch**")
+        patterns = _layers(recipe)
+        device = st.selectbox("Device", devices(), key="features.device")
+        if st.button(
+            "Run",
+            key="features.run",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=given is None or (kind == PICTURE and uploaded is None) or not patterns,
+        ):
+            _run(recipe, given or (), what, patterns, device)
+
+
+def _given(recipe: Recipe, seed: int, data: bytes | None) -> tuple[tuple[Any, ...], str]:
+    """The input tensors, and what they are in words; the picture is shown as the model sees it."""
+    if data is None:
+        shapes = state.inputs()
+        return tuple(noise(shape, seed + n) for n, shape in enumerate(shapes)), f"random input, seed {seed}"
+    made = pictures.prepared(recipe, pictures.read(data), state.inputs())
+    st.image(made.shown, caption="As the model sees it")
+    st.caption(parts.plain(made.how))
+    return (made.tensor,), "the picture"
+
+
+def _layers(recipe: Recipe) -> list[str]:
+    every = rows.modules(recipe, state.session().inputs)
+    called = [row.path for row in every if row.n_calls and row.path]
+    direct = [row.path for row in every if row.path in called and "." not in row.path and row.n_parameters]
+    chosen = st.multiselect(
+        "Modules",
+        called,
+        default=direct[:MOST_DEFAULT],
+        key=f"features.paths.{hash((recipe, state.session().inputs))}",
+        placeholder="module paths",
+        label_visibility="collapsed",
+    )
+    typed = st.text_input(
+        "and patterns", key="features.patterns", placeholder="layer*.0.conv2, *.relu", persist_state="session"
+    )
+    patterns = [word for word in typed.replace(",", " ").split() if word]
+    try:
+        n_found = len(set(chosen) | set(select("module", called, patterns)))
+    except ModelviewError as error:
+        parts.refuse(error)
+        return []
+    if n_found:
+        st.caption(text.counted(n_found, "module"))
+    return [*chosen, *patterns]
+
+
+def _run(recipe: Recipe, given: tuple[Any, ...], what: str, patterns: list[str], device: str) -> None:
+    try:
+        with st.status("Running ...", expanded=True) as progress:
+            model = weights.build(recipe)
+            progress.update(label=f"One pass on {device} ...")
+            found = features(recipe, *given, paths=tuple(patterns), device=device, model=model)
+    except ModelviewError as error:
+        parts.refuse(error)
+        return
+    st.session_state[_RESULT] = Result(recipe, what, found)
+    st.rerun()
+
+
+def result(recipe: Recipe) -> None:
+    """The last run's prediction and strips; nothing of another model's."""
+    last = st.session_state.get(_RESULT)
+    if not isinstance(last, Result):
+        st.info("Choose an input and layers, then Run.", icon=":material/play_arrow:")
+        return
+    if last.recipe != recipe:
+        st.info("The model has changed since the last run. Run again.", icon=":material/refresh:")
+        return
+    _prediction(recipe, last)
+    if not last.found.rows:
+        st.warning("None of these modules was called in this pass.")
+    for number, row in enumerate(last.found.rows[:MOST_STRIPS]):
+        _strip(last.found, row, number)
+    if len(last.found.rows) > MOST_STRIPS:
+        st.caption(f"{MOST_STRIPS} of {len(last.found.rows):,} are shown; choose fewer layers to see others.")
+
+
+def _prediction(recipe: Recipe, last: Result) -> None:
+    best = top(last.found.output, class_names(recipe))
+    origin = f"{last.what}, on {last.found.device}"
+    if not best:
+        st.caption(parts.plain(origin[:1].upper() + origin[1:]))
+        return
+    with st.container(border=True, key="features.prediction"):
+        st.markdown(f"**Prediction** :gray[{parts.plain(origin)}]")
+        if getattr(recipe.source, "weights", None) is None:
+            st.caption("The weights are random, so this says nothing about the input.")
+        lines = [(parts.plain(p.name) or f"class {p.index}", f"{p.probability:.1%}", f":gray[{p.index}]") for p in best]
+        parts.table(("Class", "Probability", "Index"), lines)
+
+
+@st.fragment
+def _strip(found: Features, row: FeatureRow, number: int) -> None:
+    """One layer: shape, figures, a row of maps, and on request all of them."""
+    with st.container(border=True, key=f"features.strip.{number}"):
+        which = f" · call {row.call + 1}" if row.call or _again(found, row) else ""
+        output = f" · output {parts.code(row.output)}" if row.output else ""
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{parts.code(row.path) or 'the model'}**{which}{output} {parts.shape(row.shape)}")
+            values = found.values(row)
+            pictured = pictures.maps(values, row.channels) if values is not None else None
+            if (
+                pictured is not None
+                and pictured.size
+                and st.button("Enlarge", key=f"features.enlarge.{number}", icon=":material/zoom_in:", type="tertiary")
+            ):
+                _enlarged(found, row)
+        st.caption(parts.plain(card.figures(_statistics(row))))
+        if pictured is not None and pictured.size:
+            st.image(tiles.strip(pictured, N_TILES), width="stretch" if len(pictured) >= N_TILES else "content")
+        elif values is None:
+            st.caption("The values were not kept: there are too many layers. Choose fewer to see maps.")
+
+
+def _again(found: Features, row: FeatureRow) -> bool:
+    return any(other.path == row.path and other.call for other in found.rows)
+
+
+def _statistics(row: FeatureRow) -> Statistics:
+    return Statistics(0, row.mean, row.std, row.min, row.max, row.zeros, row.n_nan, row.n_inf)
+
+
+@st.dialog("Activation maps", width="large")
+def _enlarged(found: Features, row: FeatureRow) -> None:
+    values = found.values(row)
+    if values is None:
+        raise EditError("The values of this layer were not kept.")
+    pictured = pictures.maps(values, row.channels)
+    st.markdown(f"{parts.code(row.path)} {parts.shape(row.shape)}")
+    if len(pictured) > 1:
+        every = ["all", *range(len(pictured))]
+        channel = st.selectbox("Channel", every, key="features.channel")
+    else:
+        channel = 0
+    most = 240
+    if channel == "all":
+        st.image(tiles.sheet(pictured[:most]), width="stretch")
+        if len(pictured) > most:
+            st.caption(f"The first {most} of {len(pictured):,} channels.")
+    else:
+        st.image(tiles.single(pictured[int(channel)]), width="stretch")
