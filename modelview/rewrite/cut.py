@@ -10,6 +10,7 @@ from torch.fx.graph_module import _USER_PRESERVED_ATTRIBUTES_KEY
 from modelview.errors import EditError
 from modelview.layers import Layer
 from modelview.names import unknown
+from modelview.rewrite.classes import class_code
 from modelview.rewrite.drafting import Draft, Tail, free_names
 from modelview.rewrite.holding import spelled
 from modelview.rewrite.slicing import Slice, sequential_above, sliced
@@ -40,20 +41,21 @@ class Cut:
 
     def apply(self, model: nn.Module) -> nn.Module:
         """The model, cut. Its layers are the given model's own, which is used up."""
-        part = _part(model, self.path, self.call)
         first = next(model.parameters(), None)
         with torch.device(first.device if first is not None else "cpu"):
             tail = {name: Layer(text).build() for name, text in self.tail}
+        part = _part(model, self.path, self.call)
         if not self.traced:
-            base = type(model)
-            model.__class__ = stopped_class(base, self.class_name, self.path, self.call, tuple(tail))
+            kind = stopped_class(type(model), self.class_name, self.path, self.call, tuple(tail))
+            model.__class__ = kind
+            _add(model, tail)
         elif part and not part.path:
             model = part.module
+            _add(model, tail)
         else:
-            draft = Draft(_recording(model, self.path, self.call, part), self.tail, tail.pop)
+            draft = Draft(_recording(model, self.path, self.call, part))
+            draft.append(tail)
             model = draft.module(self.class_name)
-        for name, layer in tail.items():
-            model.add_module(name, layer)
         if self.out_channels is not None:
             _set_out_channels(model, self.out_channels)
         return model
@@ -89,10 +91,8 @@ def plan_cut(
     try:
         return _planned(cut, model)
     except NeverCalled as error:
-        times = {0: "never", 1: "only once"}.get(error.n_calls, f"only {error.n_calls} times")
-        raise EditError(
-            f"`{path}` is called {times} in a forward pass, so there is no such output to end at."
-        ) from error
+        calls = {0: "never called", 1: "called only once"}.get(error.n_calls, f"called only {error.n_calls} times")
+        raise EditError(f"`{path}` is {calls} in a forward pass: there is no output to end at.") from error
 
 
 def _planned(cut: Cut, model: nn.Module) -> Cut:
@@ -102,15 +102,18 @@ def _planned(cut: Cut, model: nn.Module) -> Cut:
         tail = free_names(cut.tail, part.module)
         return replace(cut, tail=tail, code=_sequential_code(part, tail, cut.out_channels))
     try:
-        draft = Draft(_recording(model, cut.path, cut.call, part), cut.tail, lambda text: Layer(text).planned())
+        draft = Draft(_recording(model, cut.path, cut.call, part))
+        tail = free_names(cut.tail, draft.kept)
+        draft.append({name: Layer(text).planned() for name, text in tail})
+        added = {name: Layer(text).code() for name, text in (*draft.dropouts.items(), *tail)}
         title = f"{type(model).__name__} up to `{cut.path}`; the layers keep their names."
         extra = [f"self.out_channels = {cut.out_channels}"] if cut.out_channels is not None else []
-        code = draft.code(model, cut.class_name, title, {part.path: part.text} if part else {}, extra)
+        code = class_code(draft, model, cut.class_name, title, part, added, extra)
     except Untraceable as error:
         if isinstance(model, fx.GraphModule):
             raise EditError(f"A model that was cut already cannot be cut inside `{cut.path}`: {error}.") from error
         return _stopped(cut, model)
-    return replace(cut, tail=draft.tail, code=code)
+    return replace(cut, tail=tail, code=code)
 
 
 def _stopped(cut: Cut, model: nn.Module) -> Cut:
@@ -131,6 +134,11 @@ def _sequential_code(part: Slice, tail: Tail, out_channels: int | None) -> Code:
     imports = [line for code in codes.values() for line in code.imports]
     imports += ["from collections import OrderedDict"] if "OrderedDict(" in part.text else []
     return Code(tuple(statements), (), tuple(imports))
+
+
+def _add(model: nn.Module, tail: dict[str, nn.Module]) -> None:
+    for name, layer in tail.items():
+        model.add_module(name, layer)
 
 
 def _part(model: nn.Module, path: str, call: int) -> Slice | None:

@@ -1,21 +1,17 @@
-"""A recorded forward made whole: dropout as modules, what is appended; then a module that runs, or a class."""
+"""A recorded forward made whole: what it holds, dropout as modules, what is appended; and as a module."""
 
 import inspect
-from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import fx, nn
 
 from modelview.layers import Layer
-from modelview.rewrite.holding import as_module, assignment, assignments, hold, spelled
-from modelview.rewrite.layout import broken
-from modelview.rewrite.statements import Body
+from modelview.rewrite.holding import as_module, hold
 from modelview.rewrite.tracing import DROPOUTS, Mode, Recording
 from modelview.rewrite.values import Untraceable
-from modelview.rewrite.writing import Expressions
-from modelview.script import Code
 
 Tail = tuple[tuple[str, str], ...]
+_TAKEN = {*dir(fx.GraphModule), "meta", "shape_env"} - {*dir(nn.Module)}
 
 
 def free_names(tail: Tail, module: nn.Module) -> Tail:
@@ -23,25 +19,29 @@ def free_names(tail: Tail, module: nn.Module) -> Tail:
     taken: list[str] = []
     for name, _ in tail:
         tried = [name, *(f"{name}_{n}" for n in range(1, 10_000))]
-        taken.append(next(n for n in tried if n not in taken and not hasattr(module, n)))
+        taken.append(next(n for n in tried if n not in taken and n not in _TAKEN and not hasattr(module, n)))
     return tuple((name, text) for name, (_, text) in zip(taken, tail, strict=True))
 
 
 class Draft:
-    """`graph` is the forward, `kept` a module that holds its layers, `tail` what was appended.
+    """`graph` is the forward, `kept` a module that holds its layers, `dropouts` the text of those it made.
 
-    make: builds a layer from its text.
+    Raises Untraceable where a layer has a name that only a graph module cannot give it.
     """
 
-    def __init__(self, recording: Recording, tail: Tail, make: Callable[[str], nn.Module]) -> None:
+    def __init__(self, recording: Recording) -> None:
         self.graph = recording.graph
         self.holder = hold(recording)
+        if taken := self.holder.kept.keys() & _TAKEN:
+            raise Untraceable(f"{min(taken)} is no name for a layer here")
         self.kept = as_module(self.holder)
         self.dropouts = self._name_dropouts()
-        self.tail = free_names(tail, self.kept)
+
+    def append(self, tail: dict[str, nn.Module]) -> None:
+        """Lets the value go through these layers too."""
         output = next(iter(reversed(self.graph.nodes)))
-        for name, text in self.tail:
-            self.kept.add_module(name, make(text))
+        for name, layer in tail.items():
+            self.kept.add_module(name, layer)
             with self.graph.inserting_before(output):
                 output.args = (self.graph.call_module(name, output.args),)
 
@@ -71,38 +71,6 @@ class Draft:
             own.clear()
             own.update(kept)
         return made
-
-    def code(self, model: nn.Module, class_name: str, title: str, sources: dict[str, str], extra: list[str]) -> Code:
-        """The class, and the statement that makes `model` one.
-
-        sources: expressions for what is not simply the model's own at its path. extra: further lines of `__init__`.
-        """
-        expressions = Expressions(lambda path: spelled(self.kept, path, "self"))
-        body = Body(self.graph, expressions)
-        added = {name: Layer(text).code() for name, text in (*self.dropouts.items(), *self.tail)}
-        init = ["super().__init__()", *assignments(self.holder, self.kept, model, sources)]
-        init += [assignment(self.kept, name, code.statements[0]) for name, code in added.items()]
-        inputs = "".join(f", {node.target}: Tensor" for node in body.inputs)
-        lines = [
-            f"class {class_name}(nn.Module):",
-            f'    """{title}"""',
-            "",
-            "    def __init__(self, model: nn.Module) -> None:",
-            *_indented([*init, *extra]),
-            "",
-            f"    def forward(self{inputs}) -> Tensor:",
-            *_indented(body.lines),
-        ]
-        imports = {"from torch import Tensor": None, **expressions.imports}
-        imports.update(dict.fromkeys(line for code in added.values() for line in code.imports))
-        if any("OrderedDict(" in source for source in sources.values()):
-            imports["from collections import OrderedDict"] = None
-        return Code((f"model = {class_name}(model)",), ("\n".join(lines),), tuple(imports))
-
-
-def _indented(lines: list[str]) -> Iterator[str]:
-    for line in lines:
-        yield from broken(line, 8)
 
 
 def _arguments(node: fx.Node) -> dict[str, Any]:

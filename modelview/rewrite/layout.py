@@ -13,27 +13,28 @@ def broken(text: str, indent: int) -> Iterator[str]:
 
 
 def _broken(line: str) -> Iterator[str]:
-    found = _brackets(line) if len(line) > WIDTH else None
+    found = list(_brackets(line)) if len(line) > WIDTH else []
     if not found:
         yield line
         return
-    opening, commas, closing = found
+    opening, commas, closing = found[-1]
     margin = " " * (len(line) - len(line.lstrip()))
-    ends = [opening, *commas, closing]
-    follows = opening > 0 and (line[opening - 1].isalnum() or line[opening - 1] in "_])")
-    is_list = bool(commas) or follows == (line[opening] == "(")  # not a subscript, not mere parentheses
+    comma = "," if commas or line[opening] != "(" or _follows_name(line, opening) else ""
     yield line[: opening + 1]
-    for start, end in pairwise(ends):
+    for start, end in pairwise([opening, *commas, closing]):
         if item := line[start + 1 : end].strip():
-            yield from _broken(f"{margin}    {item}{',' * is_list}")
+            yield from _broken(f"{margin}    {item}{comma}")
     yield from _broken(margin + line[closing:])
 
 
-def _brackets(line: str) -> tuple[int, list[int], int] | None:
-    """Where the last outermost bracket opens, its commas, and where it closes."""
+def _follows_name(line: str, index: int) -> bool:
+    return index > 0 and (line[index - 1].isalnum() or line[index - 1] in "_])")
+
+
+def _brackets(line: str) -> Iterator[tuple[int, list[int], int]]:
+    """Where each outermost bracket opens, its commas, and where it closes; neither indices nor empty ones."""
     depth, quote, opening = 0, "", 0
     commas: list[int] = []
-    found = None
     for index, char in enumerate(line):
         if quote:
             quote = "" if char == quote and line[index - 1] != "\\" else quote
@@ -45,8 +46,8 @@ def _brackets(line: str) -> tuple[int, list[int], int] | None:
             depth += 1
         elif char in ")]}":
             depth -= 1
-            if depth == 0 and index > opening + 1:
-                found = opening, commas, index
+            is_index = line[opening] == "[" and _follows_name(line, opening)
+            if depth == 0 and index > opening + 1 and not is_index:
+                yield opening, commas, index
         elif char == "," and depth == 1:
             commas.append(index)
-    return found

@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
 from torch import fx
@@ -18,11 +18,11 @@ _ORDINARY = re.compile(r"(conv|bn|norm|ln|relu|act|layer|linear|fc|block|module|
 class Body:
     """The lines of `forward` for a graph, without indentation, in `lines`; `imports` that they need."""
 
-    def __init__(self, graph: fx.Graph, expressions: Expressions) -> None:
+    def __init__(self, graph: fx.Graph, expressions: Expressions, reserved: Set[str] = frozenset()) -> None:
         self.nodes = [node for node in graph.nodes if node.op not in ("placeholder", "get_attr")]
         self.inputs = [node for node in graph.nodes if node.op == "placeholder"]
         self.expressions = expressions
-        self.reserved = {"torch", "nn", "F", "math", "Tensor", "Any"} | _function_names(self.nodes)
+        self.reserved = {"torch", "nn", "F", "math", "Tensor"} | reserved | _function_names(self.nodes)
         self.inline = _inlined(self.nodes)
         self.last_use = self._last_uses()
         self.free_after: dict[str, int] = {}
@@ -135,9 +135,10 @@ def _function_names(nodes: Iterable[fx.Node]) -> set[str]:
 def _unpacked(node: fx.Node) -> list[fx.Node | None]:
     """The parts that `a, b = node` gives names to, None for an unused one; [] where it is not unpacked."""
     names = node.meta.get("unpacked", ())
-    if any(user.target is not operator.getitem or user.args[0] is not node for user in node.users):
+    reads = [user for user in node.users if user.target is operator.getitem and user.args[0] is node]
+    if len(reads) < len(node.users) or not all(isinstance(user.args[1], int) for user in reads):
         return []
-    parts: dict[Any, fx.Node] = {user.args[1]: user for user in node.users}
+    parts: dict[Any, fx.Node] = {user.args[1]: user for user in reads}
     if len(parts) < len(node.users) or not set(parts) <= set(range(len(names))):
         return []
     return [parts.get(index) for index in range(len(names))]

@@ -4,6 +4,7 @@ import inspect
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any
 
 import torch
@@ -44,10 +45,12 @@ class Mode(int):
 
 
 def opened(model: nn.Module, path: str) -> dict[str, nn.Module]:
-    """The modules that must be opened to reach `path`: the model itself ("") and all above the path."""
-    names = path.split(".")[:-1]
-    paths = [".".join(names[:n]) for n in range(len(names) + 1)]
-    return {p: model.get_submodule(p) for p in paths}
+    """The modules to open so that every call of the one at `path` is seen: all that contain it, by path."""
+    modules = dict(model.named_modules(remove_duplicate=False))
+    target = modules[path]
+    places = [name.split(".") for name, module in modules.items() if module is target]
+    paths = [".".join(names[:n]) for names in places for n in range(len(names))]
+    return {found: modules[found] for found in paths}
 
 
 def shadow(model: nn.Module, path: str, replaced: nn.Module | None = None) -> nn.Module:
@@ -110,13 +113,20 @@ def _unusual(module: nn.Module) -> bool:
 
 def _cleaned(graph: fx.Graph, root: nn.Module) -> fx.Graph:
     """The graph without reads that nobody uses. Raises Untraceable for what a graph would freeze."""
+    buffers = {name for name, _ in root.named_buffers()}
     for node in reversed(graph.nodes):
         if not node.users and _is_read(node):
             graph.erase_node(node)
         elif node.op == "get_attr" and not _is_registered(root, str(node.target)):
             raise Untraceable(f"{node.target} is a constant")
+        if isinstance(node.target, str) and any(map(iskeyword, node.target.split("."))):
+            raise Untraceable(f"{node.target} is no name that fx can write")
         if any(isinstance(value, Mode) for value in _leaves(node)) and node.target not in DROPOUTS:
             raise Untraceable(f"{node.target} depends on the mode")
+        inputs = {str(used.target) for used in node.all_input_nodes}
+        if node.op in ("call_function", "call_method") and inputs and inputs <= buffers:
+            # fx traces again when it unpickles, and then computes such a value once and for all
+            raise Untraceable(f"{node.target} is called on buffers alone")
         node.meta = {key: node.meta[key] for key in ("is_wrapped", "unpacked", "hint") if key in node.meta}
     graph._tracer_cls = fx.Tracer  # what is pickled with the module: must not be a class of ours
     return graph
