@@ -94,7 +94,7 @@ def features(
     if device != "cpu":
         model = deepcopy(model).to(device)
     watch = _Watch(_axes(structure_of(subject).trace) if isinstance(subject, Recipe) else {}, most_bytes)
-    with _RUNNING, undisturbed(model), _hooked(chosen, watch):
+    with _RUNNING, undisturbed(model.modules()), _hooked(chosen, watch):
         try:
             output = model(*args)
         except Exception as error:

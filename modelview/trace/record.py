@@ -156,10 +156,10 @@ def _integers(values: Iterable[Any]) -> Iterator[int]:
 
 
 @contextmanager
-def _hooked(model: nn.Module, recorder: _Recorder) -> Iterator[None]:
+def _hooked(modules: Iterable[nn.Module], recorder: _Recorder) -> Iterator[None]:
     handles = []
     try:
-        for module in model.modules():
+        for module in modules:
             handles.append(module.register_forward_pre_hook(recorder.begin, with_kwargs=True))
             handles.append(module.register_forward_hook(recorder.end, with_kwargs=True))
         yield
@@ -169,13 +169,15 @@ def _hooked(model: nn.Module, recorder: _Recorder) -> Iterator[None]:
 
 
 @contextmanager
-def undisturbed(model: nn.Module, *, train: bool = False) -> Iterator[None]:
-    """Run `model` in eval (or train) mode without gradients; every mode, buffer and the RNG are put back."""
-    modes = [(module, module.training) for module in model.modules()]
-    kept = [(buffer, buffer.clone()) for buffer in model.buffers() if not buffer.is_meta] if train else []
+def undisturbed(modules: Iterable[nn.Module], *, train: bool = False) -> Iterator[None]:
+    """Run `modules` in eval (or train) mode without gradients; every mode, buffer and the RNG are put back."""
+    modules = list(modules)
+    modes = [(module, module.training) for module in modules]
+    buffers = [buffer for module in modules for buffer in module._buffers.values() if buffer is not None]
+    kept = [(buffer, buffer.clone()) for buffer in buffers if not buffer.is_meta] if train else []
     try:
-        if any(training != train for _, training in modes):
-            model.train(train)
+        for module in modules:
+            module.training = train
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             yield
     finally:
@@ -199,13 +201,12 @@ def record(
 
     owner: the module that the trace speaks of, where `model` is a copy made to be run.
     """
-    paths: dict[int, str] = {}
-    for path, module in model.named_modules():
-        paths[id(module)] = path
-    recorder = _Recorder(paths)
+    named = list(model.named_modules())
+    modules = [module for _, module in named]
+    recorder = _Recorder({id(module): path for path, module in named})
     failed, output = None, None
     given = list(tensors(args))
-    with _RECORDING, undisturbed(model, train=train), _hooked(model, recorder):
+    with _RECORDING, undisturbed(modules, train=train), _hooked(modules, recorder):
         try:
             for tensor in given:
                 recorder._append("input", (), (tensor,))
@@ -222,9 +223,17 @@ def record(
             shapes = tuple(tuple(t.shape) for t in results)
             recorder.ops.append(Op(len(recorder.ops), "output", -1, "", sources, shapes))
         finally:
-            for tensor in (*given, *model.buffers(), *model.parameters()):
+            for tensor in (*given, *_held(modules)):
                 tensor.__dict__.pop("_op", None)
     return _trace(owner or model, model, recorder, args, output, note, failed)
+
+
+def _held(modules: Iterable[nn.Module]) -> Iterator[Tensor]:
+    """Every parameter and buffer, shared ones as often as they are held."""
+    for module in modules:
+        for tensor in (*module._parameters.values(), *module._buffers.values()):
+            if tensor is not None:
+                yield tensor
 
 
 def _failure(recorder: _Recorder, error: Exception) -> Failure:
@@ -298,10 +307,10 @@ def _edges(ops: tuple[Op, ...]) -> tuple[Edge, ...]:
 def totals(model: nn.Module, macs: int = 0, uncounted: tuple[str, ...] = ()) -> Totals:
     """The sums over `model`: unique parameters, and the bytes of unique parameters and buffers."""
     n_parameters = n_trainable = size = 0
-    for parameter in model.parameters():
-        count = parameter.numel()
-        n_parameters += count
-        n_trainable += count if parameter.requires_grad else 0
-        size += count * parameter.element_size()
-    size += sum(buffer.numel() * buffer.element_size() for buffer in model.buffers())
+    for tensor in {id(tensor): tensor for tensor in _held(model.modules())}.values():
+        count = tensor.numel()
+        size += count * tensor.element_size()
+        if isinstance(tensor, nn.Parameter):
+            n_parameters += count
+            n_trainable += count if tensor.requires_grad else 0
     return Totals(n_parameters, n_trainable, size, macs, uncounted)

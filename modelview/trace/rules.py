@@ -15,29 +15,34 @@ from torch.nn import functional as F
 Rule = Callable[..., Any]
 
 
+def _alike(input: Tensor) -> Tensor:
+    """An empty tensor like `input`; for the common layout without torch's own search for the strides."""
+    return input.new_empty(input.shape) if input.is_contiguous() else torch.empty_like(input)
+
+
 def _activation(input: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Tensor:  # noqa: ARG001
     """Torch's activations take `inplace` last, by position or by name."""
-    return input if inplace or (args and args[-1] is True) else torch.empty_like(input)
+    return input if inplace or (args and args[-1] is True) else _alike(input)
 
 
 def _unary(input: Tensor) -> Tensor | None:
-    return torch.empty_like(input)
+    return _alike(input)
 
 
 def _gelu(input: Tensor, approximate: str = "none") -> Tensor | None:
-    return torch.empty_like(input) if approximate in ("none", "tanh") else None
+    return _alike(input) if approximate in ("none", "tanh") else None
 
 
 def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor | None:
     if training or not 0 <= p <= 1:
         return None
-    return input if inplace else torch.empty_like(input)
+    return input if inplace else _alike(input)
 
 
 def _softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor | None:
     if dim is None or dtype is not None or not -input.dim() <= dim < input.dim():
         return None
-    return torch.empty_like(input)
+    return _alike(input)
 
 
 def _batch_norm(
@@ -56,7 +61,7 @@ def _batch_norm(
     for tensor in (running_mean, running_var, weight, bias):
         if tensor is not None and tensor.shape != wanted:
             return None
-    return torch.empty_like(input)
+    return _alike(input)
 
 
 def _layer_norm(
@@ -71,20 +76,33 @@ def _layer_norm(
         return None
     if any(tensor is not None and tuple(tensor.shape) != wanted for tensor in (weight, bias)):
         return None
-    return torch.empty_like(input)
+    return _alike(input)
 
 
-def _same_add(input: Any, other: Any, alpha: float | None = None) -> Tensor | None:
-    """Only for two tensors of one shape and dtype; broadcasting and promotion are torch's."""
+def _broadcast(input: Any, other: Any, alpha: float | None = None) -> Tensor | None:
+    """Only for two plain tensors of as many dimensions and one dtype; promotion is torch's."""
     if alpha is not None or not isinstance(input, Tensor) or not isinstance(other, Tensor):
         return None
-    if input.shape != other.shape or input.dtype != other.dtype or not other.is_meta:
+    if input.dtype != other.dtype or not other.is_meta or not (input.is_contiguous() and other.is_contiguous()):
         return None
-    return torch.empty_like(input)
+    ours, theirs = input.shape, other.shape
+    if ours == theirs:
+        return input.new_empty(ours)
+    if len(ours) != len(theirs) or any(a != b and 1 not in (a, b) for a, b in zip(ours, theirs, strict=True)):
+        return None
+    return input.new_empty([b if a == 1 else a for a, b in zip(ours, theirs, strict=True)])
 
 
-def _same_add_in_place(input: Tensor, other: Any, alpha: float | None = None) -> Tensor | None:
-    return input if _same_add(input, other, alpha) is not None else None
+def _broadcast_in_place(input: Tensor, other: Any, alpha: float | None = None) -> Tensor | None:
+    result = _broadcast(input, other, alpha)
+    return input if result is not None and result.shape == input.shape else None
+
+
+def _adaptive_pool(input: Tensor, output_size: Any) -> Tensor | None:
+    size = _pair(output_size)
+    if size is None or min(size) < 0 or input.dim() != 4 or not input.is_contiguous() or 0 in input.shape:
+        return None
+    return input.new_empty((*input.shape[:2], *size))
 
 
 def _pair(value: Any) -> tuple[int, int] | None:
@@ -143,7 +161,7 @@ def _multi_head_attention(
         return None
     if weight is None or weight.shape != (3 * width, width) or given["out_proj_weight"].shape != (width, width):
         return None
-    return torch.empty_like(query), None
+    return _alike(query), None
 
 
 RULES: dict[Any, Rule] = {
@@ -157,9 +175,10 @@ RULES: dict[Any, Rule] = {
     ),
     F.gelu: _gelu,
     **dict.fromkeys((torch.relu, torch.sigmoid, torch.tanh, Tensor.sigmoid, Tensor.tanh, Tensor.relu), _unary),
-    **dict.fromkeys((torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__), _same_add),
-    **dict.fromkeys((torch.mul, Tensor.mul, Tensor.__mul__), _same_add),
-    **dict.fromkeys((Tensor.add_, Tensor.__iadd__), _same_add_in_place),
+    **dict.fromkeys((torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__), _broadcast),
+    **dict.fromkeys((torch.mul, Tensor.mul, Tensor.__mul__), _broadcast),
+    **dict.fromkeys((Tensor.add_, Tensor.__iadd__), _broadcast_in_place),
+    F.adaptive_avg_pool2d: _adaptive_pool,
     torch.conv2d: _conv2d,
     F.linear: _linear,
     F.multi_head_attention_forward: _multi_head_attention,

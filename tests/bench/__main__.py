@@ -18,10 +18,11 @@ from tests.zoo import ALL
 def peak(name: str) -> dict[str, float]:
     """Seconds and peak memory of a fresh process that inspects one model, imports included in the memory."""
     code = (
-        "import sys, time, resource; from modelview.sources.torchvision import Torchvision;"
+        "import re, sys, time; from modelview.sources.torchvision import Torchvision;"
         "from tests.bench.inspection import ours; import torch; torch.set_num_threads(1);"
         "ours(Torchvision('resnet18')); t = time.perf_counter(); ours(Torchvision(sys.argv[1]));"
-        "print(time.perf_counter() - t, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        "status = open('/proc/self/status').read();"
+        "print(time.perf_counter() - t, int(re.search(r'VmHWM:\\s+(\\d+)', status)[1]) / 1024)"
     )
     done = subprocess.run([sys.executable, "-c", code, name], capture_output=True, text=True, check=True)
     seconds, megabytes = map(float, done.stdout.split())

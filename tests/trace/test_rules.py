@@ -92,6 +92,15 @@ O = torch.empty(16, 16, device="meta")  # noqa: E741
         lambda: M.add_(M),
         lambda: M.add_(M[:, :3]),
         lambda: M * M,
+        lambda: M * M[:, :, :1, :1].contiguous(),
+        lambda: M[:1, :1].contiguous() * M[:, :, :1, :1].contiguous(),
+        lambda: M.add_(torch.empty(2, 4, 8, 1, device="meta")),
+        lambda: torch.empty(2, 4, 8, 1, device="meta").add_(M),
+        lambda: M.transpose(1, 2) + M.transpose(1, 2),
+        lambda: F.adaptive_avg_pool2d(M, 1),
+        lambda: F.adaptive_avg_pool2d(M, (3, None)),
+        lambda: F.adaptive_avg_pool2d(M, -1),
+        lambda: F.adaptive_avg_pool2d(M[0], (2, 2)),
         lambda: torch.sigmoid(M, out=torch.empty_like(M)),
         lambda: F.multi_head_attention_forward(
             X, X, X, 16, 4, A, A[:, 0], None, None, False, 0.0, O, O[0], training=False, need_weights=False
