@@ -19,7 +19,7 @@ def plain(words: str) -> str:
     >>> plain("a_b [c](d) :red[e]")
     'a\\\\_b \\\\[c\\\\](d) \\\\:red\\\\[e\\\\]'
     """
-    return _MARKS.sub(r"\\\1", " ".join(words.split()))
+    return _MARKS.sub(r"\\\1", _one_line(words))
 
 
 def code(words: str) -> str:
@@ -28,7 +28,7 @@ def code(words: str) -> str:
     >>> code("layer1.0"), code("a`b")
     ('`layer1.0`', '`` a`b ``')
     """
-    words = " ".join(words.split())
+    words = _one_line(words)
     if not words:
         return ""
     longest = max((len(run) for run in re.findall("`+", words)), default=0)
@@ -47,6 +47,11 @@ def sentence(words: str) -> str:
         return plain(words)
     shown = [code(piece) if number % 2 else _spaced(piece) for number, piece in enumerate(pieces)]
     return "".join(shown)
+
+
+def _one_line(words: str) -> str:
+    """On one line; thin spaces stay."""
+    return re.sub(r"[ \t\r\n\v\f\x85\u2028\u2029]+", " ", words).strip(" ")
 
 
 def _spaced(piece: str) -> str:

@@ -12,7 +12,6 @@ from modelview.recipe import Check, Recipe
 from modelview.render import text
 from modelview.ui import forms, parts, state
 
-
 MOST_LINES, TALL_PX = 16, 380
 """Longer code scrolls, so that Apply stays in sight."""
 
