@@ -57,6 +57,8 @@ def fetch(url: str, progress: Callable[[int, int], None] | None = None) -> Path:
             try:
                 _download(address, target, progress)
             except (OSError, HTTPException, ValueError) as error:
+                if isinstance(error, HTTPError):
+                    error.close()  # it holds the connection
                 raise DownloadError(_sentence(target, address, _reason(error))) from error
     return target
 

@@ -119,7 +119,7 @@ def test_a_mirror_takes_the_place_of_the_origin_only(server: str, monkeypatch: p
 
 
 def test_stopping_it_leaves_nothing(server: str, cache: Path) -> None:
-    def stop(done: int, total: int) -> None:
+    def stop(*_: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

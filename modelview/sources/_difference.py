@@ -128,7 +128,7 @@ def _common(paths: Iterable[str]) -> str:
 
 
 def _inside(path: str, tops: Iterable[str]) -> bool:
-    return any(path == top or path.startswith(f"{top}.") for top in tops)
+    return any(top in ("", path) or path.startswith(f"{top}.") for top in tops)
 
 
 def _tensors(path: str, mine: nn.Module, theirs: nn.Module) -> list[str]:

@@ -13,13 +13,16 @@ from torchvision.models import WeightsEnum
 from modelview.downloads import fetch, file_name, folder
 from modelview.errors import DownloadError, EditError, UnknownName
 from modelview.names import short
-from modelview.sources._builders import explicit, task
+from modelview.sources._builders import builder, explicit, task
 from modelview.sources.base import Progress
 
 
 def weights_enum(name: str) -> Any:
-    """The enum of the weights that the model takes; for a quantizable one, those it has before quantizing."""
-    found: Any = models.get_model_weights(name)
+    """The enum of the weights that the model takes, before quantizing if it is a quantizable one.
+
+    Raises UnknownName.
+    """
+    found: Any = models.get_model_weights(builder(name))
     return type(found.DEFAULT.meta["unquantized"]) if task(name) == "quantizable" else found
 
 
