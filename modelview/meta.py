@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 META = torch.device("meta")
+_TENSORS = (Tensor, nn.Parameter)  # asked for by type: a value that stands in while a forward is traced has none
 
 
 @contextmanager
@@ -58,7 +59,7 @@ class _Building(TorchFunctionMode):
             tensor = args[0] if args else keywords.get("tensor")
             if isinstance(tensor, Tensor) and tensor.is_meta:
                 return tensor
-        elif func in _SAME_SHAPE and args and args[0].is_meta:
+        elif func in _SAME_SHAPE and args and type(args[0]) in _TENSORS and args[0].is_meta:
             return torch.empty_like(args[0])
         return func(*args, **keywords)
 
