@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from torch import nn
 
@@ -26,14 +27,20 @@ def head_sites(source: Source, num_classes: int) -> HeadSites:
     Auxiliary heads and every predictor of a detection model are among the layers.
     Raises EditError for a source without classes and for numbers that cannot be.
     """
-    old = source.structure()
-    new = source.with_classes(num_classes).structure()
+    old = _structure(source)
+    new = _structure(source.with_classes(num_classes))
     other = new
     if not _owners(old, new):  # it has this very number already, so a third one tells what follows it
-        other = source.with_classes(num_classes + 1).structure()
+        other = _structure(source.with_classes(num_classes + 1))
     paths = _owners(old, other)
     layers = tuple((path, old.get_submodule(path), new.get_submodule(path)) for path in paths)
     return HeadSites(layers, tuple(_attributes(old, new, other, paths)))
+
+
+@lru_cache(maxsize=8)
+def _structure(source: Source) -> nn.Module:
+    """The source's structure, kept to be compared with: a form asks for one number after the other."""
+    return source.structure()
 
 
 def _owners(old: nn.Module, new: nn.Module) -> list[str]:

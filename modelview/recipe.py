@@ -102,8 +102,13 @@ class Recipe:
 
     def code(self) -> str:
         """Standalone Python with `build_model()`: the same model, its new weights random."""
-        parts = [self.source.code(), *(change.code for change in self.changes())]
+        belongings = self.source.belongings(categories=bool(self.categories()))
+        parts = [belongings, self.source.code(), *(change.code for change in self.changes())]
         return script(self._docstring(), parts, _main(self.source))
+
+    def categories(self) -> tuple[str, ...]:
+        """Names of the classes it predicts, in order; () where they are unknown."""
+        return () if any(change.reclassed for change in self.changes()) else self.source.categories
 
     def to_json(self) -> str:
         """The recipe as recipe.json: what was meant, and nothing that could be run."""
@@ -200,7 +205,7 @@ def _differences(before: Trace, after: Trace) -> tuple[ChangeRow, ...]:
 
 
 def _main(source: Source) -> Sequence[str]:
-    file = f"{source.title}.pth"
+    file = f"{source.title}_state_dict.pth"
     return (
         "model = build_model()",
         f'model.load_state_dict(torch.load("{file}", map_location="cpu", weights_only=True))',

@@ -19,11 +19,13 @@ class Code:
     statements: lines of the body of `build_model()`, not indented, that make or change `model`.
     definitions: whole classes or functions, placed above `build_model()`.
     imports: lines such as "from torch import nn".
+    constants: assignments at the top of the module, below the imports.
     """
 
     statements: tuple[str, ...] = ()
     definitions: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
+    constants: tuple[str, ...] = ()
 
 
 def script(title: str, parts: Iterable[Code], main: Iterable[str]) -> str:
@@ -33,7 +35,8 @@ def script(title: str, parts: Iterable[Code], main: Iterable[str]) -> str:
     body = [line for part in parts for statement in part.statements for line in statement.split("\n")]
     function = "\n".join(["def build_model() -> nn.Module:", *_indented([*body, "return model"])])
     run = "\n".join(['if __name__ == "__main__":', *_indented(main)])
-    head = f'"""{_docstring(title)}"""\n\n{_imports(parts)}'
+    constants = [line for part in parts for line in part.constants]
+    head = "\n\n".join(filter(None, [f'"""{_docstring(title)}"""', _imports(parts), "\n".join(constants)]))
     return "\n\n\n".join([head, *definitions, function, run]) + "\n"
 
 
@@ -91,6 +94,6 @@ def _imports(parts: Iterable[Code]) -> str:
 
 
 def _rank(name: str) -> tuple[int, str]:
-    """isort's order: constants, classes, the rest; `a as b` by what is imported."""
+    """The order of isort: constants, classes, the rest; `a as b` by what is imported."""
     own = name.partition(" ")[0]
     return (0 if own.isupper() and len(own) > 1 else 1 if own[:1].isupper() else 2), own

@@ -41,7 +41,7 @@ class Structure:
         """The module inside the model that has this path. Raises UnknownName, and EditError for ""."""
         if not path:
             raise EditError("This edit needs a module inside the model, not the whole of it.")
-        modules = dict(self.model.named_modules(remove_duplicate=False))
+        modules: dict[str, nn.Module] = dict(self.model.named_modules(remove_duplicate=False))
         if path not in modules:
             raise unknown("module", path, filter(None, modules))
         return modules[path]

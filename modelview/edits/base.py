@@ -25,6 +25,7 @@ class Change:
     notes: what the user should know about the result, a sentence each.
     heads: paths of the layers that predict the classes afterwards; () where there is none any more,
         None where they are as they were.
+    reclassed: whether the class names of the weights have lost their meaning.
     """
 
     summary: str
@@ -32,6 +33,7 @@ class Change:
     code: Code
     notes: tuple[str, ...] = ()
     heads: tuple[str, ...] | None = None
+    reclassed: bool = False
 
 
 class Edit(ABC):

@@ -144,10 +144,9 @@ class SwapHead(Edit):
             lines.append(f"{reference(before.model, path)}.{name} = {value}")
         summary = " · ".join(f"{path} → {_summary(parts[path])}" for path in parts)
         code = Code(tuple(lines), imports=_imports(parts.values()))
-        return Change(summary if len(parts) < 4 else self._counted(len(parts)), apply, code, notes, heads=before.heads)
-
-    def _counted(self, n_layers: int) -> str:
-        return f"{n_layers} predictor layers → {self.num_classes} classes"
+        if len(parts) > 3:
+            summary = f"{len(parts)} predictor layers → {self.num_classes} classes"
+        return Change(summary, apply, code, notes, heads=before.heads, reclassed=True)
 
     def _appended(self, before: Structure, notes: tuple[str, ...]) -> Change:
         trace = before.trace
@@ -181,7 +180,7 @@ class SwapHead(Edit):
         imports = (*_imports([pools, head]), "from collections import OrderedDict")
         code = Code((f"model = {_ordered(rows)}",), imports=imports)
         summary = " → ".join([*(name for name, _ in pools), _summary(head)])
-        return Change(f"appended {summary}", apply, code, notes, heads=("fc",))
+        return Change(f"appended {summary}", apply, code, notes, heads=("fc",), reclassed=True)
 
     @property
     def _is_deep(self) -> bool:

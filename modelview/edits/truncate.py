@@ -59,7 +59,14 @@ class Truncate(Edit):
             tail=tail,
             out_channels=width,
         )
-        return Change(self._summary(shape, width), cut.apply, cut.code, self._notes(len(calls), cut.traced), heads=())
+        return Change(
+            self._summary(shape, width),
+            cut.apply,
+            cut.code,
+            self._notes(len(calls), cut.traced),
+            heads=(),
+            reclassed=True,
+        )
 
     def _chosen(self, before: Structure, calls: list[Call]) -> Call:
         if before.trace.failed is not None:

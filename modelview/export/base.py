@@ -77,7 +77,8 @@ def _umask() -> int:
 
 
 def filename(recipe: Recipe, format: str) -> str:
-    """A sensible name for a download, such as resnet50_state_dict.pth."""
+    """A sensible name for a download, such as resnet50_state_dict.pth; the code is always model.py."""
+    if format == "python":
+        return "model.py"
     stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in recipe.source.title)[:80]
-    suffix = EXPORTS[format].suffix
-    return f"{stem}_{format}{suffix}" if suffix == ".pth" else f"{stem}{suffix}"
+    return f"{stem}_{format}{EXPORTS[format].suffix}"

@@ -39,13 +39,15 @@ class WeightsView:
     """What comes with weights beside the numbers.
 
     categories: names of the classes, in order; () for optical flow. transforms: the preprocessing itself,
-    to be called on an image. preprocessing: it in words. code: it in Python.
+    to be called on an image. preprocessing: it in words. spelt: the enum's member in Python,
+    given `from torchvision import models`. code: the preprocessing in Python.
     """
 
     name: str
     categories: tuple[str, ...]
     transforms: Any
     preprocessing: str
+    spelt: str
     code: str
     licence: str
     url: str
@@ -70,6 +72,7 @@ def weights_view(name: str, weights: str) -> WeightsView:
         categories=tuple(member.meta.get("categories") or ()),
         transforms=preset,
         preprocessing=_plain(preset.describe()),
+        spelt=spelt,
         code=f"from torchvision import models\n\npreprocess = {spelt}.transforms()",
         licence=_licence(member),
         url=member.url,

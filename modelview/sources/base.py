@@ -50,10 +50,19 @@ class Source(ABC):
     def code(self) -> Code:
         """Statements that leave the same structure in `model`, with random weights."""
 
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Names of the classes that the weights tell apart, in order; () where there are none or unknown."""
+        return ()
+
+    def belongings(self, *, categories: bool) -> Code:  # noqa: ARG002 - most sources bring nothing
+        """What goes with the weights in the exported script: preprocessing, and class names where they still hold."""
+        return Code()
+
     def arguments(self, *tensors: Any) -> tuple[Any, ...]:
         """What `forward` is called with, for one tensor (N, ...) an input."""
         return tensors
 
-    def with_classes(self, num_classes: int) -> "Source":
+    def with_classes(self, num_classes: int) -> "Source":  # noqa: ARG002 - most sources have none
         """The same source for another number of classes. Raises EditError where there are none."""
         raise EditError(f"{self.title} has no number of classes that could be chosen.")

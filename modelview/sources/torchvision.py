@@ -77,6 +77,23 @@ class Torchvision(Source):
     def code(self) -> Code:
         return code(self.name, self.weights, self.keywords)
 
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return self.view.categories if self.view else ()
+
+    @property
+    def view(self) -> WeightsView | None:
+        """What is known about the weights; None for random ones."""
+        return _weights_view(self.name, self.weights) if self.weights else None
+
+    def belongings(self, *, categories: bool) -> Code:
+        if self.view is None:
+            return Code()
+        lines = [f"WEIGHTS = {self.view.spelt}", "preprocess = WEIGHTS.transforms()"]
+        if categories and self.view.categories:
+            lines.append('CATEGORIES = WEIGHTS.meta["categories"]')
+        return Code(constants=tuple(lines), imports=("from torchvision import models",))
+
     def arguments(self, *tensors: Any) -> tuple[Any, ...]:
         """A detection model takes one list of images (C, H, W); the others take tensors (N, ...)."""
         return ([image for t in tensors for image in t],) if task(self.name) == "detection" else tensors

@@ -23,7 +23,7 @@ def _argument(args: tuple[Any, ...], kwargs: dict[str, Any], position: int, *nam
 
 def _convolution(args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> int:
     weight = _argument(args, kwargs, 1, "weight")
-    return result.numel() * weight.numel() // weight.shape[0]
+    return int(result.numel() * weight.numel() // weight.shape[0])
 
 
 def _transposed_convolution(args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> int:  # noqa: ARG001
@@ -51,7 +51,7 @@ def _einsum(args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> in
     sizes: dict[str, int] = {}
     for indices, operand in zip(equation.replace(" ", "").split("->")[0].split(","), operands, strict=True):
         if "." in indices:
-            return result.numel() * operands[0].shape[-1]
+            return int(result.numel() * operands[0].shape[-1])
         sizes.update(zip(indices, operand.shape, strict=True))
     return prod(sizes.values()) * max(len(operands) - 1, 0)
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.detection import FCOS, RetinaNet
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork
+from torchvision.models.detection.ssd import SSD
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from modelview.trace.record import record
@@ -39,7 +41,7 @@ def trace_module(model: nn.Module, *args: Any, train: bool = False) -> Trace:
 
 
 def _on_meta(model: nn.Module) -> bool:
-    first = next(model.parameters(), None)
+    first: Tensor | None = next(model.parameters(), None)
     if first is None:
         first = next(model.buffers(), None)
     return first is None or first.is_meta
@@ -94,6 +96,7 @@ def quick(model: nn.Module) -> Iterator[str]:
         elif isinstance(module, RoIHeads):
             module.score_thresh = -1.0
             module.detections_per_img = N_PROPOSALS
-        elif hasattr(module, "topk_candidates") and hasattr(module, "detections_per_img"):
+        elif isinstance(module, FCOS | RetinaNet | SSD):
             module.topk_candidates = module.detections_per_img = N_PROPOSALS
+            notes.append(f"{N_PROPOSALS} candidates a level")
     yield "; ".join(notes)

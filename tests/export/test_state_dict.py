@@ -63,6 +63,6 @@ def test_names_are_sensible() -> None:
     assert [filename(RECIPE, name) for name in ("state_dict", "module", "python", "recipe")] == [
         "squeezenet1_1_state_dict.pth",
         "squeezenet1_1_module.pth",
-        "squeezenet1_1.py",
-        "squeezenet1_1.json",
+        "model.py",
+        "squeezenet1_1_recipe.json",
     ]
