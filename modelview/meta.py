@@ -10,6 +10,9 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 META = torch.device("meta")
+
+LARGE_GRID = 256
+"""From so many points on, a grid of coordinates goes to meta as well: swin3d makes large tables of each."""
 _TENSORS = (Tensor, nn.Parameter)  # asked for by type: a value that stands in while a forward is traced has none
 
 
@@ -59,6 +62,9 @@ class _Building(TorchFunctionMode):
             tensor = args[0] if args else keywords.get("tensor")
             if isinstance(tensor, Tensor) and tensor.is_meta:
                 return tensor
+        elif func is torch.meshgrid:
+            grids = func(*args, **keywords)
+            return tuple(g.to(META) for g in grids) if grids[0].numel() >= LARGE_GRID else grids
         elif func in _SAME_SHAPE and args and type(args[0]) in _TENSORS and args[0].is_meta:
             return torch.empty_like(args[0])
         return func(*args, **keywords)

@@ -1,6 +1,6 @@
 """Which layers follow the number of classes: in all of torchvision's models that have one."""
 
-from dataclasses import replace
+from functools import cached_property
 
 import pytest
 from torch import nn
@@ -65,23 +65,45 @@ def test_the_number_it_has_already_finds_the_same(name: str, present: int) -> No
     assert [value for _, _, value in same.attributes] == [present] * len(other.attributes)
 
 
+class Once(Torchvision):
+    """A source that builds its structures once, so that a test can look at what `head_sites` was given."""
+
+    @cached_property
+    def built(self) -> nn.Module:
+        return super().structure()
+
+    @cached_property
+    def other(self) -> "Once":
+        return Once(self.name, keywords=(("num_classes", 7),))
+
+    def structure(self) -> nn.Module:
+        return self.built
+
+    def with_classes(self, num_classes: int) -> "Once":
+        assert num_classes == 7
+        return self.other
+
+
 @pytest.mark.parametrize("letter", sorted({name[0] for name in models.list_models()}))
 def test_putting_the_layers_in_gives_the_model_with_other_classes(letter: str) -> None:
     for name in (n for n in models.list_models() if n.startswith(letter) and not n.startswith("raft")):
-        source = Torchvision(name)
+        source = Once(name)
         sites = head_sites(source, 7)
+        model, wanted = source.structure(), source.with_classes(7).structure()
         assert all(isinstance(new, nn.Linear | nn.Conv2d | nn.Conv3d) for _, _, new in sites.layers), name
-        model, wanted = source.structure(), replace(source, keywords=(("num_classes", 7),)).structure()
+        assert str(model) != str(wanted)
         for path, _, new in sites.layers:
             model.set_submodule(path, new)
         for path, attribute, value in sites.attributes:
             setattr(model.get_submodule(path), attribute, value)
         assert str(model) == str(wanted), name
-        assert {k: v.shape for k, v in model.state_dict().items()} == {
-            k: v.shape for k, v in wanted.state_dict().items()
-        }
+        assert shapes(model) == shapes(wanted), name
         inside = any(path == "head.classification_head" for path, _, _ in sites.attributes)
         assert inside == name.startswith(COUNTED)
+
+
+def shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in model.state_dict().items()}
 
 
 @pytest.mark.parametrize(

@@ -151,3 +151,11 @@ def test_faster_than_the_device_context():
         return min(times)
 
     assert best(building) < best(lambda: torch.device("meta")) / 2
+
+
+def test_only_a_large_grid_of_coordinates_goes_to_meta():
+    with building():
+        small, large = (torch.meshgrid(torch.arange(n), torch.arange(n), indexing="ij")[0] for n in (7, 20))
+    assert torch.equal(small[:, 0], torch.arange(7))
+    assert large.is_meta
+    assert large.shape == (20, 20)

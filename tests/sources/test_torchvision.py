@@ -102,16 +102,6 @@ def test_unknown_names_are_unknown_names() -> None:
             Torchvision(name, weights)
 
 
-@pytest.mark.parametrize("letter", sorted({name[0] for name in models.list_models()}))
-def test_every_structure_is_all_on_meta_and_in_eval_mode(letter: str) -> None:
-    state = torch.random.get_rng_state()
-    for name in (name for name in models.list_models() if name.startswith(letter)):
-        model = Torchvision(name, "DEFAULT").structure()
-        assert all(t.is_meta for t in [*model.parameters(), *model.buffers()]), name
-        assert not any(module.training for module in model.modules()), name
-    assert torch.equal(state, torch.random.get_rng_state())
-
-
 @pytest.mark.parametrize(
     ("name", "weights", "look", "expected"),
     [

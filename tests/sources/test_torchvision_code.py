@@ -1,5 +1,6 @@
 """The code of a source builds what the source builds, whatever its weights decide."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from torchvision import models
 from modelview.errors import EditError
 from modelview.meta import building, to_meta
 from modelview.script import Code
+from modelview.sources import _code
+from modelview.sources._construct import on_meta
 from modelview.sources._difference import compared
 from modelview.sources._weights import weights_names
 from modelview.sources.torchvision import Torchvision, torchvision
@@ -37,11 +40,31 @@ def facts(model: nn.Module) -> list[Any]:
     return [str(model), list(model.state_dict()), tensors, plain]
 
 
+@pytest.fixture
+def structures(monkeypatch: pytest.MonkeyPatch) -> Callable[..., nn.Module]:
+    """`on_meta`, building the same thing only once in a test: by the code, and to compare with."""
+    built: dict[str, nn.Module] = {}
+
+    def once(name: str, weights: str | None, keywords: dict[str, Any]) -> nn.Module:
+        key = f"{name} {weights} {keywords}"
+        if key not in built:
+            built[key] = on_meta(name, weights, keywords)
+        return built[key]
+
+    monkeypatch.setattr(_code, "on_meta", once)
+    return once
+
+
 @pytest.mark.parametrize("letter", sorted({name[0] for name in ALL}))
-def test_code_builds_the_structure_with_default_weights(letter: str) -> None:
+def test_code_builds_the_structure_with_default_weights(letter: str, structures: Callable[..., nn.Module]) -> None:
+    state = torch.random.get_rng_state()
     for name in (name for name in ALL if name.startswith(letter)):
         source = Torchvision(name, "DEFAULT")
-        assert facts(run(source.code())) == facts(source.structure()), name
+        code, model = source.code(), structures(name, source.weights, {})
+        assert facts(run(code)) == facts(model), name
+        assert all(t.is_meta for t in [*model.parameters(), *model.buffers()]), name
+        assert not any(module.training for module in model.modules()), name
+    assert torch.equal(state, torch.random.get_rng_state())
 
 
 @pytest.mark.slow
