@@ -59,7 +59,7 @@ class Layer:
             ) from error
         name = call.func.id
         if name not in KNOWN or name in _ABSTRACT:
-            raise unknown("layer class", name, KNOWN.keys() - _ABSTRACT)
+            raise unknown("layer class", name, sorted(KNOWN.keys() - _ABSTRACT))
         return name, args, kwargs
 
     def with_widths(self, inputs: Any, outputs: Any) -> "Layer | None":

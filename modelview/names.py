@@ -16,8 +16,8 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UnknownName:
     No module is called 'fc'.
     """
     known = list(known)
-    near = get_close_matches(name, known, n=2) or known[:5]
-    hint = " or ".join(repr(n) for n in near)
+    near = get_close_matches(name, known, n=2)
+    hint = " or ".join(repr(n) for n in near or known[:5])
     error = UnknownName(f"No {what} is called {short(name)!r}." + (f" Did you mean {hint}?" if hint else ""))
     error.wanted, error.nearest = name, tuple(near)
     return error

@@ -1,50 +1,38 @@
 """A form made from an edit's fields: one widget for each type of field."""
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, fields
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import streamlit as st
 
 from modelview.edits.base import EDITS, Edit
-from modelview.errors import EditError, ModelviewError
-from modelview.fields import Ask, ModulePath, Pattern
-from modelview.layers import Layer, written
-from modelview.names import short
+from modelview.fields import Ask, ModulePath
+from modelview.layers import Layer
 from modelview.structure import Structure
-from modelview.ui import matching, parts, state
+from modelview.ui import parts
+from modelview.ui.widgets import Asked, Value, path_in, raw, widget
 
-Value = Callable[[], Any]
-"""Gives what was filled in, as the field's type. Raises EditError where it is nothing of the kind."""
-
-
-class Unfilled(ModelviewError):
-    """A field that has no default is still empty."""
+KIND = "kind"
+FIRST = ("swap_head", "truncate", "replace_layer", "freeze", "unfreeze")
+"""The kinds of edit that are offered first; the others follow by name."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """One field of an edit, and all that its widget needs to know."""
-
-    kind: str
-    name: str
-    type: Any
-    ask: Ask
-    default: Any
-    structure: Structure
-
-    @property
-    def key(self) -> str:
-        return f"{self.kind}.{self.name}"
-
-    @property
-    def label(self) -> str:
-        return self.ask.label or self.name.strip("_").replace("_", " ").capitalize()
-
-    @property
-    def is_small(self) -> bool:
-        """Whether two of its like stand side by side."""
-        return self.type in (int, float) or bool(self.ask.choices)
+def choose() -> str:
+    """Draw the kinds of edit; the one that is chosen."""
+    kinds = sorted(EDITS, key=lambda kind: (FIRST.index(kind) if kind in FIRST else len(FIRST), kind))
+    st.session_state.setdefault(KIND, kinds[0])
+    return str(
+        st.pills(
+            "What to change",
+            kinds,
+            required=True,
+            format_func=lambda kind: EDITS[kind].title,
+            key=KIND,
+            wrap=True,
+            persist_state="session",
+        )
+    )
 
 
 def edit_form(kind: str, structure: Structure) -> Callable[[], Edit]:
@@ -77,14 +65,14 @@ def fill_in(kind: str, structure: Structure, values: dict[str, Any]) -> None:
     for asked in _fields(kind, structure):
         if asked.name in values:
             value = values[asked.name]
-            st.session_state[asked.key] = _raw(value) if asked.type is not ModulePath else value or None
+            st.session_state[asked.key] = raw(value) if asked.type is not ModulePath else value or None
             if asked.type is Layer:
-                st.session_state[f"{asked.key}.for"] = values.get("path", _path_in(asked))
+                st.session_state[f"{asked.key}.for"] = values.get("path", path_in(asked))
 
 
 def begin(kind: str, values: dict[str, Any], structure: Structure) -> None:
     """Have the Edit page show the edit `kind` with `values` filled in."""
-    st.session_state["kind"] = kind
+    st.session_state[KIND] = kind
     fill_in(kind, structure, values)
 
 
@@ -125,13 +113,6 @@ def _made(kind: str, values: dict[str, Any]) -> Edit:
     return edit
 
 
-def _raw(value: Any) -> Any:
-    """A field's value as its widget holds it."""
-    if isinstance(value, Layer):
-        return value.text
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else value
-
-
 def _drawn(asked: list[Asked]) -> dict[str, Value]:
     values: dict[str, Value] = {}
     waiting = list(asked)
@@ -140,164 +121,5 @@ def _drawn(asked: list[Asked]) -> dict[str, Value]:
         del waiting[: len(row)]
         for field, place in zip(row, st.columns(len(row)) if len(row) > 1 else [st.container()], strict=True):
             with place:
-                values[field.name] = _widget(field)(field)
+                values[field.name] = widget(field)(field)
     return values
-
-
-def _widget(asked: Asked) -> Callable[[Asked], Value]:
-    if asked.ask.choices:
-        return _choice
-    if get_origin(asked.type) is tuple:
-        return _TUPLES[get_args(asked.type)[0]]
-    return _WIDGETS[asked.type]
-
-
-def _choice(asked: Asked) -> Value:
-    choices = asked.ask.choices
-    index = choices.index(asked.default) if asked.default in choices else 0
-    value = st.selectbox(asked.label, choices, index, key=asked.key, help=asked.ask.help or None)
-    return lambda: value
-
-
-def _module(asked: Asked) -> Value:
-    outputs = matching.called(asked.structure)
-    paths = [path for path in outputs if path]
-    chosen = state.selected() if asked.default is None else asked.default
-    _keep_known(asked.key, paths)
-    value = st.selectbox(
-        asked.label,
-        paths,
-        paths.index(chosen) if chosen in paths else None,
-        key=asked.key,
-        format_func=lambda path: f"{path}  ·  {outputs[path]}",
-        placeholder="Choose a module" if asked.default is None else "none",
-        help=asked.ask.help or None,
-        filter_mode="contains",
-    )
-    return lambda: _required(asked, value)
-
-
-def _keep_known(key: str, paths: list[str]) -> None:
-    """Forget a choice that the model does not have any more."""
-    if key in st.session_state and st.session_state[key] not in paths:
-        del st.session_state[key]
-
-
-def _layer(asked: Asked) -> Value:
-    path = _path_in(asked)
-    if st.session_state.get(f"{asked.key}.for") != path:
-        st.session_state[f"{asked.key}.for"] = path
-        st.session_state[asked.key] = _written(asked.structure, path)
-    value = st.text_input(
-        asked.label,
-        key=asked.key,
-        live=True,
-        placeholder="Conv2d(3, 64, 7, stride=2)",
-        help=asked.ask.help or "A torch.nn class called with plain values.",
-    )
-    if path:
-        st.caption(f"{parts.code(path)} {matching.widths(asked.structure, path)}")
-    return lambda: _changed(asked, value, path)
-
-
-def _changed(asked: Asked, value: str, path: str) -> Layer:
-    layer = Layer(_required(asked, value or None))
-    if path and value == _written(asked.structure, path):
-        raise Unfilled(f"This is the layer that stands at `{path}`. Change it, and see here what comes of it.")
-    return layer
-
-
-def _path_in(asked: Asked) -> str:
-    """The module that the form is about: the one chosen in it, or the one selected everywhere."""
-    found = st.session_state.get(f"{asked.kind}.path")
-    return str(found) if found else state.selected()
-
-
-def _written(structure: Structure, path: str) -> str:
-    try:
-        return written(structure.module(path)) if path else ""
-    except EditError:
-        return ""
-
-
-def _int(asked: Asked) -> Value:
-    value = st.number_input(asked.label, value=asked.default, step=1, key=asked.key, help=asked.ask.help or None)
-    return lambda: _required(asked, value)
-
-
-def _float(asked: Asked) -> Value:
-    value = st.number_input(
-        asked.label, value=asked.default, step=0.05, format="%.2f", key=asked.key, help=asked.ask.help or None
-    )
-    return lambda: _required(asked, value)
-
-
-def _bool(asked: Asked) -> Value:
-    value = st.toggle(asked.label, value=bool(asked.default), key=asked.key, help=asked.ask.help or None)
-    return lambda: value
-
-
-def _text(asked: Asked, placeholder: str = "") -> str:
-    return st.text_input(
-        asked.label,
-        value=_raw(asked.default) or "",
-        key=asked.key,
-        live=True,
-        help=asked.ask.help or None,
-        placeholder=placeholder,
-    )
-
-
-def _string(asked: Asked) -> Value:
-    value = _text(asked)
-    return lambda: value
-
-
-def _list(value: str) -> tuple[str, ...]:
-    return tuple(item for item in value.replace(",", " ").split() if item)
-
-
-def _numbers(asked: Asked) -> Value:
-    value = _text(asked, "none")
-
-    def read() -> tuple[int, ...]:
-        try:
-            return tuple(int(item) for item in _list(value))
-        except ValueError as error:
-            raise EditError(
-                f"{asked.label} are whole numbers with commas between, such as 512, 128; got {short(value)!r}."
-            ) from error
-
-    return read
-
-
-def _names(asked: Asked) -> Value:
-    value = _text(asked)
-    return lambda: _list(value)
-
-
-def _patterns(asked: Asked) -> Value:
-    value = _text(asked, "layer1, *.bn1" if asked.default is None else "none")
-    patterns = _list(value)
-    if patterns:
-        st.caption(matching.counted(asked.structure, patterns))
-    return lambda: patterns
-
-
-def _required(asked: Asked, value: Any) -> Any:
-    if value is not None:
-        return value
-    if asked.default is None:
-        raise Unfilled(f"{asked.label} is still empty. Fill it in to see what changes.")
-    return asked.default
-
-
-_WIDGETS: dict[Any, Callable[[Asked], Value]] = {
-    ModulePath: _module,
-    Layer: _layer,
-    int: _int,
-    float: _float,
-    bool: _bool,
-    str: _string,
-}
-_TUPLES: dict[Any, Callable[[Asked], Value]] = {int: _numbers, str: _names, Pattern: _patterns}

@@ -14,18 +14,23 @@ _NAMES = {
 
 def shape_form(example: tuple[Shape, ...], now: tuple[Shape, ...], key: str) -> tuple[Shape, ...]:
     """The shapes that were filled in, one for each input of `example`, beginning with `now`."""
+    shapes = now if len(now) == len(example) else example
+    fresh = st.session_state.get(f"{key}.for") != (example, shapes)
+    st.session_state[f"{key}.for"] = (example, shapes)
     return tuple(
-        _one(shape, f"{key}.{number}", f"Input {number + 1}" if len(example) > 1 else "")
-        for number, shape in enumerate(now if len(now) == len(example) else example)
+        _one(shape, f"{key}.{number}", f"Input {number + 1}" if len(example) > 1 else "", fresh=fresh)
+        for number, shape in enumerate(shapes)
     )
 
 
-def _one(shape: Shape, key: str, title: str) -> Shape:
+def _one(shape: Shape, key: str, title: str, *, fresh: bool) -> Shape:
     if title:
         st.caption(title)
     names = _NAMES.get(len(shape), tuple(f"Size {n + 1}" for n in range(len(shape))))
-    columns = st.columns(len(shape), gap="small")
-    return tuple(
-        int(column.number_input(name, value=size, step=1, key=f"{key}.{name.lower()}"))
-        for column, name, size in zip(columns, names, shape, strict=True)
-    )
+    found = []
+    for column, name, size in zip(st.columns(len(shape), gap="small"), names, shape, strict=True):
+        field = f"{key}.{name.lower()}"
+        if fresh or field not in st.session_state:
+            st.session_state[field] = size
+        found.append(int(column.number_input(name, value=None, step=1, key=field) or 0))
+    return tuple(found)

@@ -11,6 +11,7 @@ from modelview.errors import EditError, ModelviewError, UnknownName
 from modelview.recipe import Check, Recipe
 from modelview.render import text
 from modelview.ui import forms, parts, state
+from modelview.ui.widgets import Unfilled
 
 MOST_LINES, TALL_PX = 16, 380
 """Longer code scrolls, so that Apply stays in sight."""
@@ -48,7 +49,7 @@ def _checked(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> Checked | N
         edited = recipe.then(edit)
         check = edited.check(*state.session().inputs)
         change = edited.changes()[-1]
-    except forms.Unfilled as error:
+    except Unfilled as error:
         st.markdown("**Preview**")
         st.info(parts.sentence(str(error)), icon=":material/edit_note:")
         return None
