@@ -10,7 +10,7 @@ import streamlit as st
 from modelview.errors import DownloadError, ModelviewError
 from modelview.export.base import EXPORTS, Export, export, filename
 from modelview.recipe import Recipe, trace
-from modelview.ui import transfers, weights
+from modelview.ui import parts, transfers, weights
 
 MOST = 16
 
@@ -36,7 +36,7 @@ def card(recipe: Recipe, name: str) -> None:
         st.subheader(form.title)
         st.write(form.about)
         if reason := form.refusal(recipe):
-            st.warning(reason, icon=":material/block:")
+            st.warning(parts.sentence(reason), icon=":material/block:")
             return
         st.code(form.loading(recipe, file), language="python")
         if form.needs_weights:
@@ -63,7 +63,9 @@ def _download_of_weights(recipe: Recipe, name: str, form: Export, file: str) -> 
     st.caption(f"`{file}` · {ready.size_bytes / 1e6:,.1f} MB" + (f" · {ready.proof}" if ready.proof else ""))
     base = st.get_option("server.baseUrlPath").strip("/")
     address = f"/{base}/transfer/{ready.token}" if base else f"/transfer/{ready.token}"
-    st.html(f'<a class="mv-download" href="{address}" download="{escape(file, quote=True)}">Download {escape(file)}</a>')
+    st.html(
+        f'<a class="mv-download" href="{address}" download="{escape(file, quote=True)}">Download {escape(file)}</a>'
+    )
 
 
 def _found(recipe: Recipe, name: str) -> Prepared | None:
@@ -78,10 +80,10 @@ def _prepare(recipe: Recipe, name: str, form: Export, file: str) -> Prepared | N
             path: Path = export(recipe, name, transfers.spool.place(file), model=model)
             proof = form.proof(recipe, model, path)
     except DownloadError as error:
-        st.error(str(error))
+        weights.offer_random(recipe, error, key=f"random_{name}")
         return None
     except ModelviewError as error:
-        st.error(str(error))
+        parts.refuse(error)
         return None
     ready = Prepared(transfers.spool.offer(path, file), path.stat().st_size, proof)
     _prepared[recipe, name] = ready
@@ -92,3 +94,16 @@ def _prepare(recipe: Recipe, name: str, form: Export, file: str) -> Prepared | N
 
 def belongings(recipe: Recipe) -> None:
     """What goes with the weights: preprocessing, class names and licence."""
+    view = getattr(recipe.source, "view", None)
+    if view is None:
+        return
+    st.subheader("What belongs to these weights")
+    if view.licence:
+        st.info(parts.plain(f"Licence: {view.licence}"), icon=":material/copyright:")
+    st.markdown(f"Preprocessing, in `model.py` as `preprocess`: {parts.plain(view.preprocessing)}")
+    names = recipe.categories()
+    if names:
+        with st.expander(f"{len(names):,} class names, in model.py as CATEGORIES", key="categories"):
+            st.dataframe({"class": list(range(len(names))), "name": list(names)}, hide_index=True)
+    elif recipe.source.categories:
+        st.caption("The class names of the weights do not go along: the edits changed what is predicted.")
