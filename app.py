@@ -1,6 +1,5 @@
 """The app that `streamlit run app.py` serves: the pages, and the route that downloads come from."""
 
-import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,14 +12,9 @@ from modelview.ui import transfers, warm
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
-    """Warm up, then take all that was imported out of the garbage collector's sight.
-
-    A full collection over the objects of torch takes longer than a click may.
-    """
+    """Warm up before the first visitor, and tidy up behind the last."""
     warm.up()
-    gc.collect()
-    gc.freeze()
-    async with transfers.lifespan(app):
+    async with warm.tidying(), transfers.lifespan(app):
         yield
 
 

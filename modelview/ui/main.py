@@ -4,8 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from modelview.ui import places, sidebar, state
+from modelview.ui import places, sidebar, state, warm
 
+warm.keep()
 st.set_page_config(page_title="modelview", page_icon=str(Path(__file__).with_name("icon.svg")), layout="wide")
 st.html(Path(__file__).with_name("style.css"))
 

@@ -10,7 +10,7 @@ from modelview.edits.base import Change, Edit
 from modelview.errors import EditError, ModelviewError, UnknownName
 from modelview.recipe import Check, Recipe
 from modelview.render import text
-from modelview.ui import forms, parts, state
+from modelview.ui import forms, parts, state, warm
 from modelview.ui.widgets import Unfilled
 
 MOST_LINES, TALL_PX = 16, 380
@@ -48,6 +48,7 @@ def _checked(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> Checked | N
         edit = make()
         edited = recipe.then(edit)
         check = edited.check(*state.session().inputs)
+        warm.keep()  # its structure and trace stay in the caches
         change = edited.changes()[-1]
     except Unfilled as error:
         st.markdown("**Preview**")
