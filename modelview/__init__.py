@@ -18,6 +18,7 @@ from modelview.errors import (
     UnknownName as UnknownName,
 )
 from modelview.export.base import export as export
+from modelview.inspect.features import features as features
 from modelview.inspect.tables import buffers as buffers, modules as modules, parameters as parameters
 from modelview.inspect.tracing import trace as trace
 from modelview.layers import Layer as Layer

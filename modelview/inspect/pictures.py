@@ -96,8 +96,8 @@ def visible(tensor: Tensor) -> Image.Image:
     return Image.fromarray(_spread(values).permute(1, 2, 0).numpy())
 
 
-def maps(values: Tensor, channels: int) -> Pixels:
-    """Activations of one item, (1, ...) with that axis of channels, as grey pictures (C, H, W).
+def maps(values: Tensor, channels: int, most: int | None = None) -> Pixels:
+    """Activations of one item, (1, ...) with that axis of channels, as `most` grey pictures (C, H, W).
 
     5 dimensions: the middle frame. 3: the one picture that positions and features make. Each picture is
     spread by itself from its least value to its greatest; what is not finite is black. Else (0, 0, 0).
@@ -112,7 +112,7 @@ def maps(values: Tensor, channels: int) -> Pixels:
         item = item[None]
     else:
         return np.zeros((0, 0, 0), np.uint8)
-    found: Pixels = torch.stack([_spread(one) for one in item.float()]).numpy()
+    found: Pixels = torch.stack([_spread(one) for one in item[:most].float()]).numpy()
     return found
 
 

@@ -12,7 +12,7 @@ from modelview.inspect.noise import noise
 from modelview.inspect.predictions import class_names, top
 from modelview.inspect.statistics import Statistics
 from modelview.names import select
-from modelview.recipe import Recipe
+from modelview.recipe import Recipe, structure_of
 from modelview.render import text, tiles
 from modelview.ui import card, parts, rows, state, weights
 
@@ -145,6 +145,8 @@ def _prediction(recipe: Recipe, last: Result) -> None:
         st.markdown(f"**Prediction** :gray[{parts.plain(origin)}]")
         if getattr(recipe.source, "weights", None) is None:
             st.caption("The weights are random, so this says nothing about the input.")
+        elif structure_of(recipe).heads is not None:
+            st.caption("The head is new and has not been trained, so this says nothing about the input.")
         lines = [(parts.plain(p.name) or f"class {p.index}", f"{p.probability:.1%}", f":gray[{p.index}]") for p in best]
         parts.table(("Class", "Probability", "Index"), lines)
 
@@ -158,7 +160,7 @@ def _strip(found: Features, row: FeatureRow, number: int) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{parts.code(row.path) or 'the model'}**{which}{output} {parts.shape(row.shape)}")
             values = found.values(row)
-            pictured = pictures.maps(values, row.channels) if values is not None else None
+            pictured = pictures.maps(values, row.channels, N_TILES) if values is not None else None
             if (
                 pictured is not None
                 and pictured.size

@@ -25,14 +25,11 @@ COLUMNS = {
     "Share": st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0, width="small"),
     "MACs (M)": st.column_config.NumberColumn(format="%.1f"),
     "Activations": st.column_config.NumberColumn(format="bytes"),
-    "Module": st.column_config.TextColumn(pinned=True, width=170),
-    "Name": st.column_config.TextColumn(pinned=True),
 }
 PARAMETER_COLUMNS = {
     "Elements": st.column_config.NumberColumn(format="localized"),
     "Bytes": st.column_config.NumberColumn(format="bytes"),
     "Trainable": st.column_config.CheckboxColumn(),
-    "Name": st.column_config.TextColumn(pinned=True),
 }
 
 
@@ -126,13 +123,20 @@ def _table(frame: pd.DataFrame, paths: list[str], kind: str, asked: tuple[Any, .
         frame,
         hide_index=True,
         height=560,
-        column_config=COLUMNS if kind == "Modules" else PARAMETER_COLUMNS,
+        column_config=_columns(kind, paths),
         key=TABLE,
         on_select=partial(_picked, paths, kind),
         selection_mode=["multi-row", "single-cell"],
         placeholder="",
     )
     return [paths[row] for row in _selection()["rows"] if row < len(paths)]
+
+
+def _columns(kind: str, paths: list[str]) -> dict[str, Any]:
+    """The columns, the first as wide as the longest path, within reason."""
+    width = min(max(7 * max(map(len, paths), default=0) + 24, 130), 330)
+    first = st.column_config.TextColumn(pinned=True, width=width)
+    return {**COLUMNS, "Module": first} if kind == "Modules" else {**PARAMETER_COLUMNS, "Name": first}
 
 
 def _selection() -> dict[str, Any]:
