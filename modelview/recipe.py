@@ -205,9 +205,9 @@ def _differences(before: Trace, after: Trace) -> tuple[ChangeRow, ...]:
 
 
 def _main(source: Source) -> Sequence[str]:
-    file = f"{source.title}_state_dict.pth"
     return (
         "model = build_model()",
-        f'model.load_state_dict(torch.load("{file}", map_location="cpu", weights_only=True))',
+        f'weights = torch.load("{source.title}_state_dict.pth", map_location="cpu", weights_only=True)',
+        "model.load_state_dict(weights)",
         "model.eval()",
     )

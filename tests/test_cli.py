@@ -102,7 +102,7 @@ def test_export_every_format(recipe: str, tmp_path: Path, capsys: pytest.Capture
         (["inspect", "squeezenet1_1", "--input", "1,3,99999999999,99999999999"], "No tensor can have the shape"),
         (["open", "squeezenet1_1", "--edit", "{", "-o", "x.json"], "--edit 1 is not JSON"),
         (["open", "squeezenet1_1", "--edit", "[]", "-o", "x.json"], 'Edit 1 of this recipe needs a "edit".'),
-        (["open", "squeezenet1_1", "--weights", "V9", "-o", "x.json"], "No weights of squeezenet1_1"),
+        (["open", "squeezenet1_1", "--weights", "V9", "-o", "x.json"], "squeezenet1_1 has no weights called 'V9'."),
         (["open", "squeezenet1_1", "-o", "/nowhere/x.json"], "There is no folder '/nowhere'"),
         (["check", "missing.json"], "There is no file 'missing.json'."),
         (["code", __file__], "This is not a recipe.json:"),

@@ -13,7 +13,9 @@ from modelview.errors import EditError
 from modelview.export.base import EXPORTS, Export
 from modelview.recipe import Recipe, structure_of
 
-ALLOWED = frozenset({"torch", "torchvision", "collections", "builtins", "functools", "typing", "math", "operator"})
+ALLOWED = frozenset(
+    {"torch", "torchvision", "collections", "builtins", "__builtin__", "functools", "typing", "math", "operator"}
+)
 """Top packages whose classes and functions a file may name, so that it loads where modelview is not."""
 
 

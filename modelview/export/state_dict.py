@@ -27,7 +27,7 @@ class StateDict(Export):
 
     def loading(self, recipe: Recipe, file: str) -> str:  # noqa: ARG002
         return (
-            "from model import build_model\n\n"
+            "import torch\n\nfrom model import build_model\n\n"
             "model = build_model()\n"
             f'model.load_state_dict(torch.load("{file}", map_location="cpu", weights_only=True))'
         )

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import TypeVar
 
 import streamlit as st
 
@@ -13,6 +14,8 @@ from modelview.recipe import Recipe, trace
 from modelview.ui import parts, transfers, weights
 
 MOST = 16
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Prepared:
 
 
 _prepared: OrderedDict[tuple[Recipe, str], Prepared] = OrderedDict()
+_unfetched: OrderedDict[Recipe, DownloadError] = OrderedDict()
+"""Why the weights of a recipe are not there: said on each run, so that the button beside it stays."""
 
 
 @st.fragment
@@ -38,7 +43,7 @@ def card(recipe: Recipe, name: str) -> None:
         if reason := form.refusal(recipe):
             st.warning(parts.sentence(reason), icon=":material/block:")
             return
-        st.code(form.loading(recipe, file), language="python")
+        st.code(form.loading(recipe, file), language="python", wrap_lines=True)
         if form.needs_weights:
             _download_of_weights(recipe, name, form, file)
         else:
@@ -54,12 +59,16 @@ def _download_of_text(recipe: Recipe, name: str, file: str) -> None:
 def _download_of_weights(recipe: Recipe, name: str, form: Export, file: str) -> None:
     ready = _found(recipe, name)
     if ready is None:
-        st.caption(f"`{file}` · about {trace(recipe).totals.size_bytes / 1e6:,.1f} MB")
-        if not st.button("Prepare", key=f"prepare_{name}", icon=":material/build:"):
-            return
-        ready = _prepare(recipe, name, form, file)
+        place = st.empty()
+        with place.container():
+            st.caption(f"`{file}` · about {trace(recipe).totals.size_bytes / 1e6:,.1f} MB")
+            if st.button("Prepare", key=f"prepare_{name}", icon=":material/build:"):
+                ready = _prepare(recipe, name, form, file)
+            if ready is None and recipe in _unfetched:
+                weights.offer_random(recipe, _unfetched[recipe], key=f"random_{name}")
         if ready is None:
             return
+        place.empty()
     st.caption(f"`{file}` · {ready.size_bytes / 1e6:,.1f} MB" + (f" · {ready.proof}" if ready.proof else ""))
     base = st.get_option("server.baseUrlPath").strip("/")
     address = f"/{base}/transfer/{ready.token}" if base else f"/transfer/{ready.token}"
@@ -80,16 +89,22 @@ def _prepare(recipe: Recipe, name: str, form: Export, file: str) -> Prepared | N
             path: Path = export(recipe, name, transfers.spool.place(file), model=model)
             proof = form.proof(recipe, model, path)
     except DownloadError as error:
-        weights.offer_random(recipe, error, key=f"random_{name}")
+        _keep(_unfetched, recipe, error)
         return None
     except ModelviewError as error:
         parts.refuse(error)
         return None
     ready = Prepared(transfers.spool.offer(path, file), path.stat().st_size, proof)
-    _prepared[recipe, name] = ready
-    while len(_prepared) > MOST:
-        _prepared.popitem(last=False)
+    _unfetched.pop(recipe, None)
+    _keep(_prepared, (recipe, name), ready)
     return ready
+
+
+def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:
+    """Remember the newest few."""
+    kept[key] = value
+    while len(kept) > MOST:
+        kept.popitem(last=False)
 
 
 def belongings(recipe: Recipe) -> None:

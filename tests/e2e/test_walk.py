@@ -60,13 +60,9 @@ def test_from_resnet50_to_a_state_dict_and_its_code(page: Page, address: str, tm
     apply.click()
     expect(page.locator(".st-key-card_1")).to_contain_text("Swap head")
 
-    page.get_by_role("button", name="Freeze", exact=True).first.click()
-    patterns = page.get_by_label("Patterns", exact=False).first
-    patterns.fill("*")
-    patterns.press("Enter")
-    spared = page.get_by_label("Except", exact=False).first
-    spared.fill("fc")
-    spared.press("Enter")
+    page.get_by_role("radio", name="Freeze", exact=True).click()
+    page.get_by_role("textbox", name="What to freeze").fill("*")
+    page.get_by_role("textbox", name="Everything except").fill("fc")
     page.locator(".st-key-preview").get_by_text("model.fc.requires_grad_(True)").wait_for()
     apply.click()
     expect(page.locator(".st-key-card_2")).to_contain_text("Freeze")
@@ -76,8 +72,8 @@ def test_from_resnet50_to_a_state_dict_and_its_code(page: Page, address: str, tm
     go(page, "Features")
     page.get_by_text("A picture", exact=False).first.click()
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(picture)
-    page.locator(".st-key-features\\.run button, [class*='features-run'] button").first.click()
-    expect(page.locator("[class*='features-strip-0'], .st-key-features\\.strip\\.0").first).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".st-key-features-strip-0")).to_be_visible(timeout=60_000)
 
     go(page, "Export")
     page.locator(".st-key-prepare_state_dict button").click()
@@ -86,7 +82,9 @@ def test_from_resnet50_to_a_state_dict_and_its_code(page: Page, address: str, tm
     code = download(page, "Download model.py", tmp_path)
     assert (weights.name, code.name) == ("resnet50_state_dict.pth", "model.py")
 
-    done = subprocess.run([sys.executable, "-I", "-c", LOAD, weights.name], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", LOAD, weights.name], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     answer = torch.load(tmp_path / "answer.pt", weights_only=True)
     ours = Recipe(Torchvision("resnet50")).then(SwapHead(10)).then(Freeze("*", except_="fc")).build()

@@ -9,33 +9,28 @@ from torchvision import models
 
 
 class DenseNetToFeaturesDenseblock2Denselayer3Conv1(nn.Module):
-    """DenseNet up to `features.denseblock2.denselayer3.conv1`; the layers keep their names."""
+    """DenseNet up to `features.denseblock2.denselayer3.conv1`."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.features = nn.ModuleDict(
-            {
-                "conv0": model.features.conv0,
-                "norm0": model.features.norm0,
-                "relu0": model.features.relu0,
-                "pool0": model.features.pool0,
-                "denseblock1": model.features.denseblock1,
-                "transition1": model.features.transition1,
-                "denseblock2": nn.ModuleDict(
-                    {
-                        "denselayer1": model.features.denseblock2["denselayer1"],
-                        "denselayer2": model.features.denseblock2["denselayer2"],
-                        "denselayer3": nn.ModuleDict(
-                            {
-                                "norm1": model.features.denseblock2["denselayer3"].norm1,
-                                "relu1": model.features.denseblock2["denselayer3"].relu1,
-                                "conv1": model.features.denseblock2["denselayer3"].conv1,
-                            }
-                        ),
-                    }
-                ),
-            }
-        )
+        block = model.features.denseblock2["denselayer3"]
+        self.features = nn.ModuleDict({
+            "conv0": model.features.conv0,
+            "norm0": model.features.norm0,
+            "relu0": model.features.relu0,
+            "pool0": model.features.pool0,
+            "denseblock1": model.features.denseblock1,
+            "transition1": model.features.transition1,
+            "denseblock2": nn.ModuleDict({
+                "denselayer1": model.features.denseblock2["denselayer1"],
+                "denselayer2": model.features.denseblock2["denselayer2"],
+                "denselayer3": nn.ModuleDict({
+                    "norm1": block.norm1,
+                    "relu1": block.relu1,
+                    "conv1": block.conv1,
+                }),
+            }),
+        })
         self.out_channels = 128
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,9 +43,10 @@ class DenseNetToFeaturesDenseblock2Denselayer3Conv1(nn.Module):
         new_features = self.features["denseblock2"]["denselayer1"]([features])
         x = self.features["denseblock2"]["denselayer2"]([features, new_features])
         concated_features = torch.cat([features, new_features, x], 1)
-        concated_features = self.features["denseblock2"]["denselayer3"]["norm1"](concated_features)
-        concated_features = self.features["denseblock2"]["denselayer3"]["relu1"](concated_features)
-        return self.features["denseblock2"]["denselayer3"]["conv1"](concated_features)
+        block = self.features["denseblock2"]["denselayer3"]
+        concated_features = block["norm1"](concated_features)
+        concated_features = block["relu1"](concated_features)
+        return block["conv1"](concated_features)
 
 
 def build_model() -> nn.Module:
@@ -61,5 +57,6 @@ def build_model() -> nn.Module:
 
 if __name__ == "__main__":
     model = build_model()
-    model.load_state_dict(torch.load("densenet121.pth", map_location="cpu", weights_only=True))
+    weights = torch.load("densenet121_state_dict.pth", map_location="cpu", weights_only=True)
+    model.load_state_dict(weights)
     model.eval()

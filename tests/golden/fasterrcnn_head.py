@@ -18,5 +18,6 @@ def build_model() -> nn.Module:
 
 if __name__ == "__main__":
     model = build_model()
-    model.load_state_dict(torch.load("fasterrcnn_resnet50_fpn.pth", map_location="cpu", weights_only=True))
+    weights = torch.load("fasterrcnn_resnet50_fpn_state_dict.pth", map_location="cpu", weights_only=True)
+    model.load_state_dict(weights)
     model.eval()

@@ -13,7 +13,10 @@ from torchvision.models.optical_flow import RAFT
 
 
 class RAFTToFeatureEncoderLayer2(RAFT):
-    """RAFT up to `feature_encoder.layer2`; it keeps all layers, and stops when that one has run."""
+    """RAFT up to `feature_encoder.layer2`.
+
+    It keeps all layers; the forward stops when that one has run.
+    """
 
     class Reached(Exception):
         """Ends the forward pass with the value in `args[0]`."""
@@ -22,7 +25,8 @@ class RAFTToFeatureEncoderLayer2(RAFT):
         def stop(module: nn.Module, inputs: Any, output: Any) -> None:
             raise RAFTToFeatureEncoderLayer2.Reached(output)
 
-        handle = self.feature_encoder.layer2.register_forward_hook(stop)
+        layer = self.feature_encoder.layer2
+        handle = layer.register_forward_hook(stop)
         try:
             super().forward(*args, **kwargs)
         except RAFTToFeatureEncoderLayer2.Reached as reached:
@@ -41,5 +45,6 @@ def build_model() -> nn.Module:
 
 if __name__ == "__main__":
     model = build_model()
-    model.load_state_dict(torch.load("raft_small.pth", map_location="cpu", weights_only=True))
+    weights = torch.load("raft_small_state_dict.pth", map_location="cpu", weights_only=True)
+    model.load_state_dict(weights)
     model.eval()

@@ -9,7 +9,7 @@ from torchvision import models
 
 
 class ResNetToLayer2_0Conv2(nn.Module):
-    """ResNet up to `layer2.0.conv2`; the layers keep their names."""
+    """ResNet up to `layer2.0.conv2`."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -18,18 +18,15 @@ class ResNetToLayer2_0Conv2(nn.Module):
         self.relu = model.relu
         self.maxpool = model.maxpool
         self.layer1 = model.layer1
-        self.layer2 = nn.ModuleDict(
-            {
-                "0": nn.ModuleDict(
-                    {
-                        "conv1": model.layer2[0].conv1,
-                        "bn1": model.layer2[0].bn1,
-                        "relu": model.layer2[0].relu,
-                        "conv2": model.layer2[0].conv2,
-                    }
-                ),
-            }
-        )
+        block = model.layer2[0]
+        self.layer2 = nn.ModuleDict({
+            "0": nn.ModuleDict({
+                "conv1": block.conv1,
+                "bn1": block.bn1,
+                "relu": block.relu,
+                "conv2": block.conv2,
+            }),
+        })
         self.out_channels = 128
 
     def forward(self, x: Tensor) -> Tensor:
@@ -38,10 +35,11 @@ class ResNetToLayer2_0Conv2(nn.Module):
         x = self.relu(x)
         x = self.maxpool(x)
         x = self.layer1(x)
-        out = self.layer2["0"]["conv1"](x)
-        out = self.layer2["0"]["bn1"](out)
-        out = self.layer2["0"]["relu"](out)
-        return self.layer2["0"]["conv2"](out)
+        block = self.layer2["0"]
+        out = block["conv1"](x)
+        out = block["bn1"](out)
+        out = block["relu"](out)
+        return block["conv2"](out)
 
 
 def build_model() -> nn.Module:
@@ -52,5 +50,6 @@ def build_model() -> nn.Module:
 
 if __name__ == "__main__":
     model = build_model()
-    model.load_state_dict(torch.load("resnet18.pth", map_location="cpu", weights_only=True))
+    weights = torch.load("resnet18_state_dict.pth", map_location="cpu", weights_only=True)
+    model.load_state_dict(weights)
     model.eval()

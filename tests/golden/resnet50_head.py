@@ -20,5 +20,6 @@ def build_model() -> nn.Module:
 
 if __name__ == "__main__":
     model = build_model()
-    model.load_state_dict(torch.load("resnet50.pth", map_location="cpu", weights_only=True))
+    weights = torch.load("resnet50_state_dict.pth", map_location="cpu", weights_only=True)
+    model.load_state_dict(weights)
     model.eval()

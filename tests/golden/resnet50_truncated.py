@@ -12,7 +12,7 @@ from torchvision import models
 
 
 class ResNetToLayer3_1(nn.Module):
-    """ResNet up to `layer3.1`; the layers keep their names."""
+    """ResNet up to `layer3.1`."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -51,5 +51,6 @@ def build_model() -> nn.Module:
 
 if __name__ == "__main__":
     model = build_model()
-    model.load_state_dict(torch.load("resnet50.pth", map_location="cpu", weights_only=True))
+    weights = torch.load("resnet50_state_dict.pth", map_location="cpu", weights_only=True)
+    model.load_state_dict(weights)
     model.eval()

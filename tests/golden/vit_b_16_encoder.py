@@ -9,7 +9,7 @@ from torchvision import models
 
 
 class VisionTransformerToEncoder(nn.Module):
-    """VisionTransformer up to `encoder`; the layers keep their names."""
+    """VisionTransformer up to `encoder`."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -41,5 +41,6 @@ def build_model() -> nn.Module:
 
 if __name__ == "__main__":
     model = build_model()
-    model.load_state_dict(torch.load("vit_b_16.pth", map_location="cpu", weights_only=True))
+    weights = torch.load("vit_b_16_state_dict.pth", map_location="cpu", weights_only=True)
+    model.load_state_dict(weights)
     model.eval()
