@@ -69,7 +69,7 @@ def test_weights_that_cannot_be_fetched_are_a_sentence_and_a_way_on(
     assert at.session_state[SESSION].recipe == Recipe(Torchvision("squeezenet1_1"))
 
 
-def test_links_expire_and_files_make_room(tmp_path: Path) -> None:
+def test_links_expire_and_files_make_room() -> None:
     spool = transfers.Spool()
     tokens = []
     for number in range(transfers.MOST_FILES + 2):
