@@ -13,13 +13,16 @@ from modelview.recipe import Recipe, structure_of, trace as recipe_trace
 from modelview.sources.base import Shape
 from modelview.structure import Structure
 from modelview.trace.records import Trace
+from modelview.ui.kept import Kept
 from modelview.ui.parts import refuse
 from modelview.ui.places import place
 
 SESSION = "session"
 ADDRESS = "module"
 """The name in the page's address that the selected module stands under."""
-_WRITTEN, _PROPOSED = "session.written", "session.proposed"
+TOKEN = "session"
+"""The name in the page's address that a kept session stands under."""
+_WRITTEN, _PROPOSED, _TOKEN = "session.written", "session.proposed", "session.token"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class Session:
         return self.history[self.position] if self.history else None
 
 
+_KEPT: Kept[Session] = Kept()
+
+
 def session() -> Session:
     """This browser tab's session."""
     found: Session = st.session_state.setdefault(SESSION, Session())
@@ -45,6 +51,8 @@ def session() -> Session:
 
 def _keep(new: Session) -> None:
     st.session_state[SESSION] = new
+    if new.recipe is not None:
+        _KEPT.put(st.session_state.setdefault(_TOKEN, _KEPT.token()), new)
 
 
 def recipe() -> Recipe:
@@ -130,16 +138,21 @@ def select(path: str) -> None:
 
 
 def read_address() -> None:
-    """Take the selection from the address where it was changed there: a link, or a step back."""
+    """Take from the address the session that a reload lost, and a selection that was changed there."""
+    if SESSION not in st.session_state and (lost := _KEPT.get(st.query_params.get(TOKEN))) is not None:
+        _keep(lost)
     asked = st.query_params.get(ADDRESS)
     if asked is not None and asked != st.session_state.get(_WRITTEN):
         _keep(replace(session(), selected=asked))
 
 
 def write_address() -> None:
-    """Write the selection into the address; moving to another page takes it away there."""
+    """Write session and selection into the address; moving to another page takes them away there."""
     if session().recipe is None:
         return
+    token = st.session_state.get(_TOKEN)
+    if token is not None and st.query_params.get(TOKEN) != token:
+        st.query_params[TOKEN] = token
     path = session().selected
     st.session_state[_WRITTEN] = path
     if st.query_params.get(ADDRESS, "") != path:
