@@ -549,7 +549,7 @@ def test_code_reads_as_a_person_writes_it() -> None:
         cut.code.definitions[0]
         == '''\
 class ResNetToLayer2_1Conv1(nn.Module):
-    """ResNet up to `layer2.1.conv1`; the layers keep their names."""
+    """ResNet up to `layer2.1.conv1`."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -558,12 +558,10 @@ class ResNetToLayer2_1Conv1(nn.Module):
         self.relu = model.relu
         self.maxpool = model.maxpool
         self.layer1 = model.layer1
-        self.layer2 = nn.ModuleDict(
-            {
-                "0": model.layer2[0],
-                "1": nn.ModuleDict({"conv1": model.layer2[1].conv1}),
-            }
-        )
+        self.layer2 = nn.ModuleDict({
+            "0": model.layer2[0],
+            "1": nn.ModuleDict({"conv1": model.layer2[1].conv1}),
+        })
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)
@@ -587,7 +585,7 @@ def arguments(name: str, model: nn.Module) -> Inputs:
     video = {
         "mvit": (16, 224),
         "swin3d": (4, 64),
-        "s3d": (14, 192),
+        "s3d": (16, 224),
         "r3d": (8, 32),
         "mc3": (8, 32),
         "r2plus1d": (8, 32),

@@ -1,5 +1,6 @@
 """A draft as a class that a person would write."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from torch import nn
@@ -23,16 +24,12 @@ def class_code(
     part: the shortened Sequential, where there is one. added: what makes the children that the model did not have.
     more: further lines of `__init__`.
     """
-    block = _block(draft)
-
-    def place(path: str) -> str:
-        text = spelled(draft.kept, path, "self")
-        return _TOKEN + text.removeprefix(block) if block and text.startswith(block) else text
-
-    expressions = Expressions(place)
-    body = Body(draft.graph, expressions, {"block"} if block else set())
-    init = ["super().__init__()"]
-    init += assignments(draft.holder, draft.kept, model, {part.path: part.text} if part else {})
+    path = _block(draft)
+    here, there = (spelled(draft.kept, path, "self"), spelled(model, path)) if path else ("", "")
+    expressions = Expressions(lambda path: _shortened(spelled(draft.kept, path, "self"), here))
+    body = Body(draft.graph, expressions, {"block"} if path else set())
+    takes = assignments(draft.holder, draft.kept, model, {part.path: part.text} if part else {})
+    init = [*_with_block([_shortened(line, there) for line in takes], there)]
     init += [assignment(draft.kept, child, code.statements[0]) for child, code in added.items()]
     inputs = "".join(f", {node.target}: Tensor" for node in body.inputs)
     lines = [
@@ -40,10 +37,10 @@ def class_code(
         f'    """{title}"""',
         "",
         "    def __init__(self, model: nn.Module) -> None:",
-        *_indented([*init, *more]),
+        *_indented(["super().__init__()", *init, *more]),
         "",
         f"    def forward(self{inputs}) -> Tensor:",
-        *_indented(_with_block(body.lines, block)),
+        *_indented(_with_block(body.lines, here)),
     ]
     imports = {"from torch import Tensor": None, **expressions.imports}
     imports.update(dict.fromkeys(line for code in added.values() for line in code.imports))
@@ -58,11 +55,18 @@ def _indented(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _block(draft: Draft) -> str:
-    """The innermost opened module that is read often enough to get a variable, "" if none is."""
+    """The path of the innermost opened module that is worth a variable, "" where none is."""
     targets = [str(node.target) for node in draft.graph.nodes if node.op in ("call_module", "get_attr")]
-    paths = [path for path in _paths(draft.holder) if sum(t.startswith(f"{path}.") for t in targets) > 2]
-    path = max(paths, key=lambda path: path.count("."), default="")
-    return spelled(draft.kept, path, "self") if "." in path else ""
+
+    paths = [path for path in _paths(draft.holder) if "." in path]
+    often = [path for path in paths if sum(target.startswith(f"{path}.") for target in targets) > 2]
+    deep = [path for path in paths if path.count(".") > 3]
+    return max(often or deep, key=lambda path: path.count("."), default="")
+
+
+def _shortened(text: str, block: str) -> str:
+    """The text with `_TOKEN` where it reads from inside the block."""
+    return re.sub(rf"(?<![\w.\"]){re.escape(block)}(?=[.\[])", _TOKEN, text) if block else text
 
 
 def _paths(holder: Holder) -> Iterator[str]:

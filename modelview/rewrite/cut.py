@@ -106,7 +106,7 @@ def _planned(cut: Cut, model: nn.Module) -> Cut:
         tail = free_names(cut.tail, draft.kept)
         draft.append({name: Layer(text).planned() for name, text in tail})
         added = {name: Layer(text).code() for name, text in (*draft.dropouts.items(), *tail)}
-        title = f"{type(model).__name__} up to `{cut.path}`; the layers keep their names."
+        title = f"{type(model).__name__} up to `{cut.path}`."
         extra = [f"self.out_channels = {cut.out_channels}"] if cut.out_channels is not None else []
         code = class_code(draft, model, cut.class_name, title, part, added, extra)
     except Untraceable as error:

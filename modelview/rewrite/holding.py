@@ -137,7 +137,7 @@ def _literal(holder: Holder, model: nn.Module, sources: dict[str, str]) -> str:
         for path in [holder.child_path(name)]
     }
     items = [f"{quoted(name)}: {value}" for name, value in values.items()]
-    if len(items) == 1 and "\n" not in items[0] and len(items[0]) < 70:
+    if len(items) == 1 and "\n" not in items[0] and len(items[0]) < 60:
         return f"nn.ModuleDict({{{items[0]}}})"
-    lines = [f"{item},".replace("\n", "\n        ") for item in items]
-    return "\n".join(["nn.ModuleDict(", "    {", *(f"        {line}" for line in lines), "    }", ")"])
+    lines = ["    " + item.replace("\n", "\n    ") + "," for item in items]
+    return "\n".join(["nn.ModuleDict({", *lines, "})"])

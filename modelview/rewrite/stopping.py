@@ -58,7 +58,10 @@ def stopped_code(model: nn.Module, name: str, path: str, call: int, tail: dict[s
         reached = ["outputs.append(output)", f"if len(outputs) > {call}:", f"    {reached[0]}"]
     lines = [
         f"class {name}({base}):",
-        f'    """{type(model).__name__} up to `{path}`; it keeps all layers, and stops when that one has run."""',
+        f'    """{type(model).__name__} up to `{path}`.',
+        "",
+        "    It keeps all layers; the forward stops when that one has run.",
+        '    """',
         "",
         "    class Reached(Exception):",
         '        """Ends the forward pass with the value in `args[0]`."""',
@@ -68,7 +71,8 @@ def stopped_code(model: nn.Module, name: str, path: str, call: int, tail: dict[s
         "        def stop(module: nn.Module, inputs: Any, output: Any) -> None:",
         *(f"            {line}" for line in reached),
         "",
-        f"        handle = {spelled(model, path, 'self')}.register_forward_hook(stop)",
+        f"        layer = {spelled(model, path, 'self')}",
+        "        handle = layer.register_forward_hook(stop)",
         "        try:",
         "            super().forward(*args, **kwargs)",
         f"        except {name}.Reached as reached:",
