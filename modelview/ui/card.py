@@ -104,9 +104,12 @@ def _tensor_lines(own: list[TensorRow]) -> list[tuple[str, str]]:
 def _values(recipe: Recipe, own: list[TensorRow]) -> None:
     """Statistics and a histogram where the weights are at hand, else the button that makes them."""
     if weights.made(recipe) is None:
-        if not st.button("Make the weights", key="card.make", help="To see values: builds the model for real."):
+        place = st.empty()
+        asked = place.button("Make the weights", key="card.make", help="To see values: builds the model for real.")
+        if not asked:
             st.caption("Values are shown once the weights are made.")
             return
+        place.empty()
         try:
             weights.build(recipe)
         except ModelviewError as error:
@@ -146,7 +149,7 @@ def _chart(bins: Histogram, name: str) -> None:
     table = pd.DataFrame({"low": bins.edges[:-1], "high": bins.edges[1:], "count": bins.counts})
     chart = (
         alt.Chart(table)
-        .mark_bar()
+        .mark_bar(binSpacing=0)
         .encode(
             x=alt.X("low:Q", bin="binned", title=name, axis=alt.Axis(tickCount=6)),
             x2="high:Q",

@@ -40,24 +40,25 @@ def explorer(recipe: Recipe, trace: Trace) -> None:
     asked = (recipe, state.session().inputs, kind, wanted, depth, containers)
     found = rows.chosen(*asked)
     paths = [row.path for row in found]
+    marked = _marked(paths, asked)
     left, right = st.columns([7, 3], gap="medium")
-    with left:
-        marked = _table(rows.frame(*asked), paths, kind, asked)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(f"{len(found):,} of {_all(recipe, kind):,} {kind.lower()} shown")
-            st.download_button(
-                "Download CSV",
-                partial(rows.csv, *asked),
-                f"{recipe.source.title}_{kind.lower()}.csv",
-                "text/csv",
-                key="layers.csv",
-                icon=":material/download:",
-                on_click="ignore",
-            )
-        _totals(recipe, trace)
-    with right, st.container(border=True, key="layers.card"):
+    with right, st.container(border=True, key="layers.card"):  # first, since it is what a click waits for
         _actions(recipe, marked)
         card.draw(recipe, state.selected())
+    with left:
+        # above the table, where its own toolbar appears on the right and would cover other things
+        st.caption(f"{len(found):,} of {_all(recipe, kind):,} {kind.lower()} shown")
+        _table(rows.frame(*asked), paths, kind)
+        _totals(recipe, trace)
+        st.download_button(
+            "Download CSV",
+            partial(rows.csv, *asked),
+            f"{recipe.source.title}_{kind.lower()}.csv",
+            "text/csv",
+            key="layers.csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
 
 
 def _filters() -> tuple[str, str, int | None, bool]:
@@ -114,11 +115,15 @@ def _clear() -> None:
     st.session_state[TABLE], st.session_state[_BEFORE] = _NOTHING, []
 
 
-def _table(frame: pd.DataFrame, paths: list[str], kind: str, asked: tuple[Any, ...]) -> list[str]:
-    """Draw it; the paths of the rows that are marked."""
+def _marked(paths: list[str], asked: tuple[Any, ...]) -> list[str]:
+    """The paths of the rows that are marked; none once the table shows other rows."""
     if st.session_state.get(_OF, asked) != asked:
         _clear()
     st.session_state[_OF] = asked
+    return [paths[row] for row in _selection()["rows"] if row < len(paths)]
+
+
+def _table(frame: pd.DataFrame, paths: list[str], kind: str) -> None:
     st.dataframe(
         frame,
         hide_index=True,
@@ -129,7 +134,6 @@ def _table(frame: pd.DataFrame, paths: list[str], kind: str, asked: tuple[Any, .
         selection_mode=["multi-row", "single-cell"],
         placeholder="",
     )
-    return [paths[row] for row in _selection()["rows"] if row < len(paths)]
 
 
 def _columns(kind: str, paths: list[str]) -> dict[str, Any]:
