@@ -31,7 +31,9 @@ def cloned(value: Any) -> Any:
         return value.clone()
     if isinstance(value, dict):
         return {key: cloned(item) for key, item in value.items()}
-    return type(value)(map(cloned, value)) if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return type(value)(map(cloned, value))
+    return cloned(vars(value)) if hasattr(value, "__dict__") else value  # such as an ImageList
 
 
 def hooked(model: nn.Module, path: str, inputs: Inputs) -> list[Any]:
@@ -491,6 +493,20 @@ def test_stop_a_stopped_model() -> None:
 def _joined(*cuts: Cut) -> Code:
     codes = [cut.code for cut in cuts]
     return Code(*(tuple(line for code in codes for line in getattr(code, f.name)) for f in fields(Code)))
+
+
+def test_refuses_to_stop_inside_a_cut() -> None:
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.last = Stubborn("asks for a type"), nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(self.inner(x))
+
+    once = plan_cut(Outer(), "inner").apply(Outer())
+    with pytest.raises(EditError, match="cut already cannot be cut inside `inner.last`"):
+        plan_cut(once, "inner.last")
 
 
 def test_loads_where_this_package_is_not(tmp_path: Path) -> None:
