@@ -84,6 +84,7 @@ class Once(Torchvision):
         return self.other
 
 
+@pytest.mark.zoo
 @pytest.mark.parametrize("letter", sorted({name[0] for name in models.list_models()}))
 def test_putting_the_layers_in_gives_the_model_with_other_classes(letter: str) -> None:
     for name in (n for n in models.list_models() if n.startswith(letter) and not n.startswith("raft")):

@@ -68,6 +68,7 @@ def _edits(name: str) -> dict[str, Edit]:
     }
 
 
+@pytest.mark.zoo
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("first", ["swap", "replace", "freeze", "unfreeze", "truncate"])
 @pytest.mark.parametrize("second", ["swap", "replace", "freeze", "unfreeze", "truncate"])

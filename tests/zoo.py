@@ -12,6 +12,7 @@ from modelview.recipe import Recipe, structure_of
 
 ALL = tuple(models.list_models())
 DETECTION = tuple(models.list_models(models.detection))
+SEGMENTATION = tuple(models.list_models(models.segmentation))
 FLOW = tuple(models.list_models(models.optical_flow))
 PLAIN = tuple(name for name in ALL if name not in DETECTION)
 """The models whose forward runs on meta."""

@@ -14,6 +14,7 @@ from modelview.errors import EditError
 from modelview.fields import Ask
 from modelview.heads import head_sites
 from modelview.layers import Layer, require_memory, written
+from modelview.meta import building
 from modelview.names import unknown
 from modelview.script import Code, reference
 from modelview.structure import Structure
@@ -220,7 +221,8 @@ class SwapHead(Edit):
             yield "output", "Softmax(dim=1)"
 
     def _require_memory(self, layers: list[str]) -> None:
-        planned = [Layer(layer).planned() for layer in layers]
+        with building():
+            planned = [Layer(layer).build() for layer in layers]
         size = sum(p.numel() * p.element_size() for layer in planned for p in layer.parameters())
         require_memory(f"A head for {self.num_classes:,} classes", size)
 

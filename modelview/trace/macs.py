@@ -138,6 +138,7 @@ CHEAP = frozenset(
         "type",
         "float",
         "repeat",
+        "repeat_interleave",
         "interpolate",
         "norm",
         "pow",

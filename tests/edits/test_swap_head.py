@@ -81,6 +81,7 @@ def test_a_last_convolution_is_not_taken_for_a_head() -> None:
     assert recipe.check().output == (1, 4)
 
 
+@pytest.mark.zoo
 @pytest.mark.parametrize("name", [name for name in ALL if name not in FLOW])
 def test_every_model_with_classes_has_its_head_found(name: str) -> None:
     """The same parameter shapes as the builder's own model for 7 classes, by plain layers."""

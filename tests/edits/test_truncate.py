@@ -82,7 +82,7 @@ def test_it_can_be_cut_again_and_trains() -> None:
 def test_the_code_reads_like_a_forward() -> None:
     code = RESNET.then(Truncate("layer3.0")).code()
     assert "self.layer3 = model.layer3[:1]" in code
-    assert "x = self.layer3(x)" in code
+    assert "return self.layer3(x)" in code
     assert "fx" not in code
     assert "modelview" not in code.partition('"""\n')[2]
 

@@ -55,6 +55,7 @@ def structures(monkeypatch: pytest.MonkeyPatch) -> Callable[..., nn.Module]:
     return once
 
 
+@pytest.mark.zoo
 @pytest.mark.parametrize("letter", sorted({name[0] for name in ALL}))
 def test_code_builds_the_structure_with_default_weights(letter: str, structures: Callable[..., nn.Module]) -> None:
     state = torch.random.get_rng_state()

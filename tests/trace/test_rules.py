@@ -15,6 +15,7 @@ from modelview.trace import record
 from tests.zoo import PLAIN
 
 
+@pytest.mark.zoo
 @pytest.mark.parametrize("name", PLAIN)
 def test_all_models_trace_alike_with_and_without_rules(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     source = Torchvision(name)
@@ -33,6 +34,7 @@ def test_all_models_trace_alike_with_and_without_rules(name: str, monkeypatch: p
     assert [(c.path, c.inputs, c.outputs) for c in ours.calls] == [(c.path, c.inputs, c.outputs) for c in theirs.calls]
 
 
+@pytest.mark.zoo
 @pytest.mark.parametrize("name", PLAIN)
 def test_macs_are_those_of_the_flop_counter(name: str) -> None:
     source = Torchvision(name)
