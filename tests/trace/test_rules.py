@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from modelview.sources.torchvision import Torchvision
 from modelview.structure import Structure
-from modelview.trace import record
+from modelview.trace import record, recorder
 from tests.zoo import PLAIN
 
 
@@ -25,7 +25,7 @@ def test_all_models_trace_alike_with_and_without_rules(name: str, monkeypatch: p
     assert ours.device == "meta"
     assert not ours.totals.uncounted
     with monkeypatch.context() as patched:
-        patched.setattr(record, "RULES", {})
+        patched.setattr(recorder, "RULES", {})
         theirs = structure.run(source.example)
     assert [(op.name, op.path, op.inputs, op.shapes, op.macs) for op in ours.ops] == [
         (op.name, op.path, op.inputs, op.shapes, op.macs) for op in theirs.ops
