@@ -49,7 +49,7 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         result = None
         rule = RULES.get(func)
-        if rule is not None and args and args[0].is_meta:
+        if rule is not None and args and _on_meta(args[0]):
             try:
                 result = rule(*args, **kwargs)
             except TypeError:  # a signature that the rule does not know
@@ -132,6 +132,13 @@ class Recorder(TorchFunctionMode):
             call.result = tuple({t.__dict__[MARK]: None for t in found if MARK in t.__dict__})
             call.last = len(self.ops)
             self.stack.pop()
+
+
+def _on_meta(value: Any) -> bool:
+    """Whether a function's first argument, a tensor or several, is on meta."""
+    if isinstance(value, tuple | list):
+        value = value[0] if value else None
+    return isinstance(value, Tensor) and value.is_meta
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Tensor]:
