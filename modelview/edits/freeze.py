@@ -108,8 +108,7 @@ def _until(before: Structure, path: str) -> set[str]:
     if not calls:
         raise EditError(f"`{path}` is never called, so there is no point up to which to freeze.")
     end = calls[0].ops.stop
-    done = {call.path for call in before.trace.calls if call.ops.stop <= end and call.index <= calls[-1].index}
-    done |= {call.path for call in before.trace.calls if call.ops.stop <= end}
+    done = {call.path for call in before.trace.calls if call.ops.stop <= end}
     modules = dict(before.model.named_modules(remove_duplicate=False))
     kept = {id(p) for name in done if name in modules for p in modules[name].parameters()}
     return {name for name, p in before.model.named_parameters(remove_duplicate=False) if id(p) in kept}
