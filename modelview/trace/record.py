@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from modelview.meta import uncollected
 from modelview.trace.explain import sentence
 from modelview.trace.recorder import MARK, Recorder
 from modelview.trace.records import Call, Edge, Failure, Op, Totals, Trace
@@ -68,7 +69,7 @@ def record(
     recorder = Recorder({id(module): path for path, module in named})
     failed, output = None, None
     given = list(tensors(args))
-    with _RECORDING, undisturbed(modules, train=train), _hooked(modules, recorder):
+    with _RECORDING, uncollected(), undisturbed(modules, train=train), _hooked(modules, recorder):
         try:
             for tensor in given:
                 recorder.append("input", (), (tensor,))

@@ -277,7 +277,8 @@ RULES: dict[Any, Rule] = {
     F.linear: _linear,
     F.multi_head_attention_forward: _multi_head_attention,
     **dict.fromkeys(
-        (F.relu, F.relu6, F.hardswish, F.hardsigmoid, F.silu, F.leaky_relu, F.elu, F.selu, F.mish), _activation
+        (F.relu, F.relu6, F.hardtanh, F.hardswish, F.hardsigmoid, F.silu, F.leaky_relu, F.elu, F.selu, F.mish),
+        _activation,
     ),
     **dict.fromkeys((torch.relu, torch.sigmoid, torch.tanh, Tensor.sigmoid, Tensor.tanh, Tensor.relu), _unary),
     **dict.fromkeys((torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__), _broadcast),

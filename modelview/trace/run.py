@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from typing import Any
 
 import torch
@@ -67,15 +66,29 @@ def _moved(value: Any, device: str) -> Any:
 
 
 def materialised(model: nn.Module) -> nn.Module:
-    """A copy on the CPU whose weights cost next to nothing: zeros, and ones for variances and scales."""
-    memo: dict[int, Any] = {}
+    """A copy on the CPU whose weights cost next to nothing: zeros, and ones for variances and scales.
+
+    Modules are copied, what else they hold is shared; setting an attribute of the copy leaves the model as it is.
+    """
+    values: dict[int, Tensor] = {}
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        if not tensor.is_meta:
-            continue
-        one = name.endswith("running_var") or (tensor.dim() == 1 and name.endswith("weight"))
-        values = (torch.ones if one else torch.zeros)(tensor.shape, dtype=tensor.dtype)
-        memo[id(tensor)] = nn.Parameter(values, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else values
-    return deepcopy(model, memo)
+        values[id(tensor)] = _filled(name, tensor) if tensor.is_meta else tensor
+    twins: dict[int, nn.Module] = {}
+    for module in model.modules():
+        twin = twins[id(module)] = module.__class__.__new__(module.__class__)
+        for key, value in vars(module).items():  # dicts are copied, or a hook on the one would be on the other
+            twin.__dict__[key] = value.copy() if isinstance(value, dict) else value
+    for twin in twins.values():
+        for tensors in (twin._parameters, twin._buffers):
+            tensors.update({name: values[id(t)] for name, t in tensors.items() if t is not None})
+        twin._modules.update({name: twins[id(m)] for name, m in twin._modules.items() if m is not None})
+    return twins[id(model)]
+
+
+def _filled(name: str, tensor: Tensor) -> Tensor:
+    one = name.endswith("running_var") or (tensor.dim() == 1 and name.endswith("weight"))
+    values = (torch.ones if one else torch.zeros)(tensor.shape, dtype=tensor.dtype)
+    return nn.Parameter(values, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else values
 
 
 @contextmanager

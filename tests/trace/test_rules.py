@@ -77,6 +77,7 @@ O = torch.empty(16, 16, device="meta")  # noqa: E741
         lambda: F.linear(X, torch.empty(3, 16, device="meta"), torch.empty(4, device="meta")),
         lambda: F.relu(M),
         lambda: F.relu(M, True),
+        lambda: F.hardtanh(M, 0.0, 6.0, True),
         lambda: F.gelu(M, approximate="tanh"),
         lambda: F.gelu(M, approximate="nonsense"),
         lambda: F.leaky_relu(M, 0.1, True),
