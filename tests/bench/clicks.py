@@ -44,7 +44,7 @@ def main(address: str) -> None:
         card = page.locator(".st-key-layers-card")
         card.wait_for()
         selects = []
-        canvas = page.get_by_test_id("stDataFrame").locator("canvas").first
+        canvas = page.locator(".dvn-scroller").first
         canvas.wait_for()
         names = ["conv1", "bn1", "relu", "maxpool", "layer1"]
         for row in [1, 2, 3, 4, 5] * 3:
