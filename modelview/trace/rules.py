@@ -126,7 +126,7 @@ def _cat(tensors: Any, dim: int = 0) -> Tensor | None:
     """Contiguous tensors of one dtype that differ along `dim` alone."""
     if not isinstance(tensors, tuple | list) or not tensors or type(dim) is not int:
         return None
-    first = tensors[0]
+    first: Tensor = tensors[0]
     dims = first.dim()
     if not -dims <= dim < dims:
         return None

@@ -1,6 +1,6 @@
 """Where a recorded pass runs: on meta where shapes suffice, else on the CPU with cheap values."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -79,7 +79,8 @@ def materialised(model: nn.Module) -> nn.Module:
         for key, value in vars(module).items():  # dicts are copied, or a hook on the one would be on the other
             twin.__dict__[key] = value.copy() if isinstance(value, dict) else value
     for twin in twins.values():
-        for tensors in (twin._parameters, twin._buffers):
+        held: Iterable[dict[str, Any]] = (twin._parameters, twin._buffers)
+        for tensors in held:
             tensors.update({name: values[id(t)] for name, t in tensors.items() if t is not None})
         twin._modules.update({name: twins[id(m)] for name, m in twin._modules.items() if m is not None})
     return twins[id(model)]
