@@ -67,7 +67,9 @@ def speed_table() -> str:
         ("vit_h_14, build, trace and all rows", f"{peak['s']:.2f} s, {peak['rss_mb']:.0f} MB RSS"),
         ("median model", f"{ours:.0f} ms, torchinfo {theirs:.0f} ms"),
     ]
-    run = f"{found['models']} models, {found['runs']} runs each, torch {found['torch']}, one thread, {found['date']}."
+    run = (
+        f"{found['models']} models, runs of each: {found['runs']}, torch {found['torch']}, one thread, {found['date']}."
+    )
     return f"{_table(('what', 'measured'), rows)}\n\n{run}"
 
 

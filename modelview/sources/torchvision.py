@@ -149,11 +149,6 @@ def torchvision(name: str, *, weights: Any = None, seed: int = 0, **keywords: An
     return source
 
 
-def parse(spec: str, **keywords: Any) -> Torchvision:
-    """The source that "resnet50" or "torchvision:resnet50" names, as `torchvision` makes it."""
-    return torchvision(spec.removeprefix("torchvision:"), **keywords)
-
-
 def weights_view(source: Torchvision) -> WeightsView | None:
     """Classes, preprocessing and origin of the source's weights; None if it has none."""
     return _weights_view(source.name, source.weights) if source.weights is not None else None

@@ -24,18 +24,6 @@ def made(recipe: Recipe) -> nn.Module | None:
     return _built.get(recipe)
 
 
-def need(recipe: Recipe) -> nn.Module:
-    """The built model; where its weights cannot be fetched, the page says so, offers random ones, and stops.
-
-    Raises EditError.
-    """
-    try:
-        return build(recipe)
-    except DownloadError as error:
-        offer_random(recipe, error)
-        st.stop()
-
-
 def offer_random(recipe: Recipe, error: DownloadError, key: str = "go_on_random") -> None:
     """Say why the weights are not there, with a button that goes on without them."""
     parts.refuse(error)

@@ -12,7 +12,7 @@ from torchvision.models import ResNet50_Weights
 from torchvision.ops import FrozenBatchNorm2d
 
 from modelview.errors import EditError, UnknownName
-from modelview.sources.torchvision import Torchvision, parse, torchvision
+from modelview.sources.torchvision import Torchvision, torchvision
 
 DETECTION = "fasterrcnn_resnet50_fpn"
 NOT_MORE = "It takes num_classes, zero_init_residual, groups, width_per_group, replace_stride_with_dilation."
@@ -32,8 +32,6 @@ NOT_MORE = "It takes num_classes, zero_init_residual, groups, width_per_group, r
             torchvision("resnet50", replace_stride_with_dilation=[False, True, True]).keywords,
             (("replace_stride_with_dilation", (False, True, True)),),
         ),
-        (parse("torchvision:resnet18", seed=3), Torchvision("resnet18", seed=3)),
-        (parse("resnet18").title, "resnet18"),
         (Torchvision("resnet18", seed=7).origin, "torchvision · random weights, seed 7"),
         (Torchvision("resnet50", "DEFAULT").origin, "torchvision · IMAGENET1K_V2"),
     ],
