@@ -13,7 +13,7 @@ PYTEST := $(RUN) pytest -q -n $(JOBS) --dist worksteal
 .DEFAULT_GOAL := check
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help app test check lint types quick docs bench sweep image system browser
+.PHONY: help app test check lint types quick docs index bench sweep image system browser
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -39,6 +39,10 @@ quick: $(VENV)/.dev  ## the tests that need no browser and not all of torchvisio
 
 docs: $(VENV)/.dev  ## write the tables in docs/ and README.md anew
 	$(RUN) tests.docs
+
+index: $(VENV)/.dev  ## make the index of architectures anew, for the torchvision, and the timm, that are installed
+	$(RUN) modelview.identify.making
+	@! $(VENV)/bin/python -c "import timm" 2>/dev/null || $(RUN) modelview.identify.making --timm
 
 bench: $(VENV)/.dev  ## time the app beside its peers
 	$(RUN) tests.bench $(ARGS)

@@ -1,4 +1,4 @@
-"""The app that `streamlit run app.py` serves: the pages, and the route that downloads come from."""
+"""The app that `streamlit run app.py` serves: the pages, and the routes that files come and go by."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import streamlit as st
 from starlette.routing import Route
 
-from modelview.ui import transfers, warm
+from modelview.ui import transfers, uploads, warm
 
 
 @asynccontextmanager
@@ -28,6 +28,9 @@ def unforeseen(error: Exception) -> bool:
 app = st.App(
     "modelview/ui/main.py",
     on_script_error=unforeseen,
-    routes=[Route("/transfer/{token}", transfers.send, methods=["GET", "HEAD"])],
+    routes=[
+        Route("/transfer/{token}", transfers.send, methods=["GET", "HEAD"]),
+        Route("/upload/{token}", uploads.receive, methods=["PUT"]),
+    ],
     lifespan=lifespan,
 )

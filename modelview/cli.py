@@ -8,15 +8,18 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from modelview import document
+from modelview import document, files
 from modelview.edits.base import EDITS
 from modelview.errors import EditError, ModelviewError
-from modelview.export.base import EXPORTS, export
+from modelview.export.base import EXPORTS, export, made
+from modelview.inspect.gradients import GradientRow, one_step
 from modelview.inspect.tables import buffers, modules, parameters
 from modelview.opening import open_recipe
 from modelview.recipe import Recipe, trace
+from modelview.recognised import recognise
 from modelview.render import terminal
 from modelview.sources.base import Shape
+from modelview.trace import shapes
 
 
 class _Parser(argparse.ArgumentParser):
@@ -26,10 +29,21 @@ class _Parser(argparse.ArgumentParser):
         raise EditError(f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.")
 
 
+_WITH: dict[str, Any] = {
+    "action": "append",
+    "default": [],
+    "dest": "keywords",
+    "metavar": "NAME=VALUE",
+    "help": "an argument of the source, such as n_channels=3 or layers=[3,24,36,3]",
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0, or 1 with one line on stderr."""
     try:
         chosen = _parser().parse_args(arguments)
+        for file in chosen.file:
+            files.give(file)
         print(chosen.run(chosen))
     except (ModelviewError, OSError) as error:
         print(f"modelview: {' '.join(str(error).split())}", file=sys.stderr)
@@ -42,14 +56,20 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     one = commands.add_parser("inspect", help="tables of modules, parameters and buffers")
-    one.add_argument("spec", help="a model's name, such as resnet50, or a recipe.json")
+    one.add_argument("spec", help="a model's name, such as resnet50, a checkpoint's path, or a recipe.json")
     one.add_argument("--input", action="append", default=[], metavar="1,3,224,224", help="an input's shape, N first")
+    one.add_argument("--with", **_WITH)
     one.set_defaults(run=_inspect)
 
+    one = commands.add_parser("identify", help="what a file is, read without running it, and what it fits")
+    one.add_argument("path", metavar="FILE")
+    one.set_defaults(run=_identify)
+
     one = commands.add_parser("open", help="write a recipe")
-    one.add_argument("spec", help="a model's name, such as resnet50, or a recipe.json")
+    one.add_argument("spec", help="a model's name, such as resnet50, a checkpoint's path, or a recipe.json")
     one.add_argument("--weights", help="a weights enum's member, such as DEFAULT or IMAGENET1K_V2")
     one.add_argument("--seed", type=int, help="of random weights")
+    one.add_argument("--with", **_WITH)
     one.add_argument("--edit", action="append", default=[], metavar="JSON", help="""{"edit": "swap_head", ...}""")
     one.add_argument("-o", "--output", required=True, metavar="RECIPE.json")
     one.set_defaults(run=_open)
@@ -59,6 +79,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--input", action="append", default=[], metavar="1,3,224,224", help="an input's shape, N first")
     one.set_defaults(run=_check)
 
+    one = commands.add_parser("gradients", help="one optimizer step: which parameters get a gradient and move")
+    one.add_argument("recipe", metavar="RECIPE.json")
+    one.add_argument("--input", action="append", default=[], metavar="2,3,224,224", help="an input's shape, N first")
+    one.add_argument("--meta", action="store_true", help="make no weights; say only which gradients there are")
+    one.set_defaults(run=_gradients)
+
     one = commands.add_parser("code", help="the Python that makes the model")
     one.add_argument("recipe", metavar="RECIPE.json")
     one.set_defaults(run=_code)
@@ -67,15 +93,17 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("recipe", metavar="RECIPE.json")
     one.add_argument("--format", required=True, help=f"one of {', '.join(EXPORTS)}")
     one.add_argument("-o", "--output", required=True, metavar="FILE")
+    one.add_argument("--options", default="{}", metavar="JSON", help="""such as {"dtype": "float16"}""")
     one.set_defaults(run=_export)
 
     for command in commands.choices.values():
+        command.add_argument("--file", action="append", default=[], metavar="FILE", help="a file the recipe uses")
         command.add_argument("--json", action="store_true", help="one JSON document and nothing else")
     return parser
 
 
 def _inspect(chosen: argparse.Namespace) -> str:
-    recipe = open_recipe(chosen.spec)
+    recipe = open_recipe(chosen.spec, **_keywords(chosen.keywords))
     run = trace(recipe, *map(_shape, chosen.input))
     if not chosen.json:
         return terminal.report(recipe.source.title, recipe.source.origin, run, modules(run))
@@ -94,8 +122,27 @@ def _inspect(chosen: argparse.Namespace) -> str:
     )
 
 
+def _identify(chosen: argparse.Namespace) -> str:
+    found = recognise(files.give(chosen.path))
+    if not chosen.json:
+        return terminal.recognised(found)
+    ck = found.checkpoint
+    return _document(
+        sentence=found.sentence,
+        format=ck.format,
+        path=ck.path,
+        prefix=ck.prefix,
+        candidates=[candidate.path for candidate in ck.candidates],
+        extras=dict(ck.extras),
+        unsafe=ck.unsafe,
+        notes=ck.notes,
+        matches=found.matches,
+        tensors=dict(ck.tensors),
+    )
+
+
 def _open(chosen: argparse.Namespace) -> str:
-    given = {"weights": chosen.weights, "seed": chosen.seed}
+    given = {"weights": chosen.weights, "seed": chosen.seed, **_keywords(chosen.keywords)}
     recipe = open_recipe(chosen.spec, **{name: value for name, value in given.items() if value is not None})
     for number, text in enumerate(chosen.edit, start=1):
         recipe = recipe.then(_edit(text, number))
@@ -110,13 +157,32 @@ def _check(chosen: argparse.Namespace) -> str:
     return _document(**_fields(check)) if chosen.json else terminal.check(check)
 
 
+def _gradients(chosen: argparse.Namespace) -> str:
+    step = one_step(_recipe(chosen.recipe), *map(_shape, chosen.input), real=not chosen.meta)
+    if chosen.json:
+        return _document(summary=step.summary, input=step.input, note=step.note, gradients=step.rows)
+    header = ("name", "of", "shape", "gradient", "moved", "")
+    table = terminal.table(header, [_gradient(row) for row in step.rows], "lllr")
+    return "\n".join([table, "", step.summary, *([f"Note: {step.note}."] if step.note else [])])
+
+
+def _gradient(row: GradientRow) -> tuple[str, ...]:
+    norm = "yes" if row.norm is None else f"{row.norm:.3g}"
+    moved = "" if row.moved is None else "moved" if row.moved else "stayed"
+    return row.name, row.what, shapes.text(row.shape), norm if row.gradient else "", moved, row.reason
+
+
 def _code(chosen: argparse.Namespace) -> str:
     code = _recipe(chosen.recipe).code()
     return _document(code=code) if chosen.json else code.rstrip("\n")
 
 
 def _export(chosen: argparse.Namespace) -> str:
-    return _written(export(_recipe(chosen.recipe), chosen.format, chosen.output), chosen)
+    options = _json(chosen.options, "--options", '{"prefix": "module."}')
+    if not isinstance(options, dict):
+        raise EditError('--options is a JSON object, such as {"prefix": "module."}.')
+    made(chosen.format, options)
+    return _written(export(_recipe(chosen.recipe), chosen.format, chosen.output, **options), chosen)
 
 
 def _recipe(path: str) -> Recipe:
@@ -130,13 +196,33 @@ def _recipe(path: str) -> Recipe:
 
 
 def _edit(text: str, number: int) -> Any:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise EditError(
-            f'--edit {number} is not JSON ({error}); write {{"edit": "swap_head", "num_classes": 10}}.'
-        ) from error
+    content = _json(text, f"--edit {number}", '{"edit": "swap_head", "num_classes": 10}')
     return document.revive(EDITS, "edit", content, f"Edit {number}")
+
+
+def _keywords(texts: Sequence[str]) -> dict[str, Any]:
+    """The arguments of a source: values are JSON, or text where they are no JSON."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise EditError(f"--with is NAME=VALUE, such as n_channels=3; got {text!r}.")
+        try:
+            found[name] = _frozen(json.loads(value))
+        except (ValueError, RecursionError):
+            found[name] = value
+    return found
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def _json(text: str, where: str, example: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise EditError(f"{where} is not JSON ({error}); write {example}.") from error
 
 
 def _shape(text: str) -> Shape:

@@ -6,6 +6,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from modelview.errors import EditError
+from modelview.fields import FileRef
 from modelview.layers import Layer
 from modelview.names import short, unknown
 from modelview.registry import Registry
@@ -21,6 +22,8 @@ def fields_of(value: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Layer):
         return value.text
+    if isinstance(value, FileRef):
+        return {"sha256": value.sha256, "name": value.name}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
@@ -78,6 +81,8 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
         return tuple(_typed(item, kind, where) for item in value) if isinstance(value, list) else value
     if kind is Layer and isinstance(value, str):
         return Layer(value)
+    if kind is FileRef and isinstance(value, dict) and value.keys() == {"sha256", "name"}:
+        return FileRef(**{name: _typed(each, str, f"{where}, {name!r}") for name, each in value.items()})
     if kind is float and type(value) in (int, float):
         return float(value)
     if isinstance(kind, type) and type(value) is kind and kind in (int, str, bool, NoneType):
@@ -103,5 +108,6 @@ def _named(kind: Any) -> str:
         bool: "true or false",
         float: "a number",
         Layer: "a layer's text",
+        FileRef: 'a file, {"sha256": "…", "name": "…"}',
     }
     return names.get(kind, "a list" if get_origin(kind) is tuple else "of the right kind")

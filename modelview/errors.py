@@ -25,3 +25,7 @@ class DownloadError(ModelviewError):
 
 class ForwardError(ModelviewError):
     """A model could not be run on the input it was given."""
+
+
+class CheckpointError(ModelviewError):
+    """A file is not read, or its values are not: says why in one sentence. Nothing in it was executed."""

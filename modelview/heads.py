@@ -6,7 +6,10 @@ from functools import lru_cache
 
 from torch import nn
 
+from modelview.errors import EditError
 from modelview.sources.base import Source
+from modelview.structure import Structure
+from modelview.trace.shapes import is_shape
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,39 @@ def head_sites(source: Source, num_classes: int) -> HeadSites:
     paths = _owners(old, other)
     layers = tuple((path, old.get_submodule(path), new.get_submodule(path)) for path in paths)
     return HeadSites(layers, tuple(_attributes(old, new, other, paths)))
+
+
+def head_paths(before: Structure) -> tuple[str, ...]:
+    """Paths of the layers that predict the classes, auxiliary ones left out; () where there are none."""
+    modules = dict(before.model.named_modules(remove_duplicate=False))
+    if before.heads is not None:
+        return tuple(path for path in before.heads if path in modules)
+    if before.source.heads_by_output:
+        return tuple(filter(None, [output_layer(before)]))
+    try:
+        found = head_sites(before.source, 7).layers
+    except EditError:  # a model without classes
+        return ()
+    return tuple(path for path, _, _ in found if path in modules and not is_auxiliary(path))
+
+
+def is_auxiliary(path: str) -> bool:
+    """Whether the layer only helps training, as the aux heads of googlenet and deeplab do."""
+    return any(name.lower().startswith("aux") for name in path.split("."))
+
+
+def output_layer(before: Structure) -> str:
+    """Path of the last Linear or convolution that runs and is as wide as the output; "" where there is none."""
+    shape = before.trace.output
+    if not is_shape(shape) or len(shape) < 2:
+        return ""
+    modules = dict(before.model.named_modules(remove_duplicate=False))
+    for call in reversed(before.trace.calls):
+        module = modules[call.path]
+        width = getattr(module, "out_features", getattr(module, "out_channels", None))
+        if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)) and width == shape[1]:
+            return call.path
+    return ""
 
 
 @lru_cache(maxsize=8)

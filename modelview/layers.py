@@ -109,16 +109,17 @@ class Layer:
 
 def _reason(name: str, error: Exception) -> str:
     text = " ".join(str(error).split()).removeprefix(f"{name}.").removeprefix("__init__() ")
-    return short(text or type(error).__name__, 200)
+    return short(text or type(error).__name__, 200).rstrip(".") + "."
 
 
-def require_memory(what: str, size_bytes: int) -> None:
+def require_memory(
+    what: str, size_bytes: int, *, of: str = " of weights", remedy: str = "Choose smaller widths."
+) -> None:
     """Raises EditError if `size_bytes` is more than this machine has."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if size_bytes > memory:
         raise EditError(
-            f"{what} would take {size_bytes / 1e9:,.0f} GB of weights; this machine has {memory / 1e9:,.0f} GB. "
-            "Choose smaller widths."
+            f"{what} would take {size_bytes / 1e9:,.0f} GB{of}; this machine has {memory / 1e9:,.0f} GB. {remedy}"
         )
 
 

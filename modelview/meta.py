@@ -112,7 +112,7 @@ _FACTORIES: Mapping[Callable[..., Any], Callable[..., Tensor]] = {
 # What gives a tensor other values and nothing else: on meta there are none, so it comes back as it is.
 _FILLS = frozenset(
     [getattr(nn.init, name) for name in dir(nn.init) if name.endswith("_") and not name.startswith("_")]
-    + [Tensor.zero_, Tensor.fill_, Tensor.uniform_, Tensor.normal_, Tensor.random_, Tensor.erfinv_]
+    + [Tensor.zero_, Tensor.fill_, Tensor.uniform_, Tensor.normal_, Tensor.random_, Tensor.erfinv_, Tensor.clamp_]
     + [Tensor.bernoulli_, Tensor.exponential_, Tensor.log_normal_, Tensor.cauchy_, Tensor.geometric_]
 )
 

@@ -6,6 +6,9 @@ from fnmatch import fnmatchcase
 
 from modelview.errors import UnknownName
 
+_MOST_BYTES = 160
+"""Of a file's name, which has 255 on most disks and needs some for its suffix."""
+
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UnknownName:
     """The error for a `what` called `name` that is not one of `known`.
@@ -17,7 +20,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UnknownName:
     """
     known = list(known)
     near = get_close_matches(name, known, n=2)
-    hint = " or ".join(repr(n) for n in near or known[:5])
+    hint = " or ".join(repr(short(n)) for n in near or known[:5])
     error = UnknownName(f"No {what} is called {short(name)!r}." + (f" Did you mean {hint}?" if hint else ""))
     error.wanted, error.nearest = name, tuple(near)
     return error
@@ -31,6 +34,21 @@ def short(text: str, length: int = 120) -> str:
     """
     half = (length - 1) // 2
     return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"
+
+
+def for_file(text: str, also: str = "") -> str:
+    """What a file may be called after `text`: no path, not hidden, not too long; "" where nothing is left.
+
+    also: what may stay beside letters, digits, dots, dashes and underlines.
+
+    >>> for_file("../a<b>.pth"), for_file("tuned net"), for_file("tuned net", also=" "), for_file("..")
+    ('_a_b_.pth', 'tuned_net', 'tuned net', '')
+    """
+    harmless = "".join(c if c.isalnum() or c in f"-_.{also}" else "_" for c in text).lstrip(". ").rstrip()
+    length = _MOST_BYTES
+    while len(short(harmless, length).encode()) > _MOST_BYTES:
+        length -= 1
+    return short(harmless, length)
 
 
 def matches(path: str, pattern: str) -> bool:

@@ -14,7 +14,8 @@ from modelview import document
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.errors import EditError, ModelviewError
 from modelview.meta import building, to_meta
-from modelview.script import script
+from modelview.proof import Proof, Witness
+from modelview.script import Code, listed, script
 from modelview.sources.base import SOURCES, Progress, Shape, Source
 from modelview.structure import Structure
 from modelview.trace.records import Totals, Trace, Tree
@@ -59,8 +60,15 @@ class Recipe:
         found = []
         for number in range(1, len(self.edits) + 1):
             with self._naming(number):
-                found.append(_planned(replace(self, edits=self.edits[:number])))
+                part = replace(self, edits=self.edits[:number])
+                found.append(_planned(part, repr(part.edits[-1])))
         return tuple(found)
+
+    @property
+    def example(self) -> tuple[Shape, ...]:
+        """The shape of each input of `forward`, with N = 1."""
+        edited = (change.example for change in reversed(self.changes()))
+        return next((shapes for shapes in edited if shapes is not None), self.source.example)
 
     def structure(self) -> nn.Module:
         """A new model on meta, in eval mode, the caller's to keep: no memory, no weights."""
@@ -76,7 +84,8 @@ class Recipe:
         inputs: tensors or shapes (N, ...), one for each input of `forward`; the source's own by default.
         Raises EditError where an edit cannot be planned or the edited model cannot run.
         """
-        before, after = trace(self.undo(), *inputs), trace(self, *inputs)
+        same = self.undo().example == self.example  # other inputs cannot be given to both
+        before, after = trace(self.undo(), *(inputs if same else ())), trace(self, *inputs)
         if after.failed is not None:
             raise EditError(after.failed.sentence)
         return Check(
@@ -91,24 +100,35 @@ class Recipe:
         """The model with weights, in eval mode, the caller's to keep; equal recipes give equal weights.
 
         progress: called with (bytes done, bytes in all) while weights are downloaded.
+        Edits that promise to keep values prove it on the way, the first time in this process.
         Raises EditError naming the edit that failed, DownloadError where weights cannot be fetched.
         """
         changes = self.changes()
         model = self.source.load(progress)
         for number, change in enumerate(changes, start=1):
-            with _seeded(getattr(self.source, "seed", 0) + number), self._naming(number):
-                model = change.apply(model)
+            part = replace(self, edits=self.edits[:number])
+            with self._naming(number):
+                model = _proven(part, change, model, getattr(self.source, "seed", 0) + number)
         return model.eval().to(device)
+
+    def proofs(self) -> tuple[tuple[Proof, ...], ...]:
+        """For each edit what was compared on real numbers; () where it promises nothing, or was not built yet."""
+        return tuple(_PROOFS.get(replace(self, edits=self.edits[:n]), ()) for n in range(1, len(self.edits) + 1))
 
     def code(self) -> str:
         """Standalone Python with `build_model()`: the same model, its new weights random."""
-        belongings = self.source.belongings(categories=bool(self.categories()))
-        parts = [belongings, self.source.code(), *(change.code for change in self.changes())]
+        names, theirs = self.categories(), self.source.categories
+        belongings = self.source.belongings(categories=bool(names) and names == theirs)
+        chosen = Code(constants=(listed("CATEGORIES", names),)) if names and names != theirs else Code()
+        parts = [belongings, chosen, self.source.code(), *(change.code for change in self.changes())]
         return script(self._docstring(), parts, _main(self.source))
 
     def categories(self) -> tuple[str, ...]:
         """Names of the classes it predicts, in order; () where they are unknown."""
-        return () if any(change.reclassed for change in self.changes()) else self.source.categories
+        for change in reversed(self.changes()):
+            if change.reclassed or change.categories is not None:
+                return change.categories or ()
+        return self.source.categories
 
     def to_json(self) -> str:
         """The recipe as recipe.json: what was meant, and nothing that could be run."""
@@ -169,8 +189,11 @@ class Check:
 @lru_cache(maxsize=64)
 def structure_of(recipe: Recipe) -> Structure:
     """The recipe's structure and everything that was found out about it, shared and read-only."""
-    heads = next((c.heads for c in reversed(recipe.changes()) if c.heads is not None), None)
-    return Structure(recipe.structure(), recipe.source, heads)
+    changes = recipe.changes()
+    heads = next((c.heads for c in reversed(changes) if c.heads is not None), None)
+    untrained = next((not c.trained for c in reversed(changes) if c.reclassed or c.trained), False)
+    model, names = recipe.structure(), recipe.categories()
+    return Structure(model, recipe.source, heads, recipe.example, names, untrained=untrained)
 
 
 def trace(recipe: Recipe, *inputs: Tensor | Shape, train: bool = False) -> Trace:
@@ -178,12 +201,31 @@ def trace(recipe: Recipe, *inputs: Tensor | Shape, train: bool = False) -> Trace
     structure = structure_of(recipe)
     if not inputs and not train:
         return structure.trace
-    return structure.run(inputs or structure.source.example, train=train)
+    return structure.run(inputs or structure.example, train=train)
 
 
 @lru_cache(maxsize=256)
-def _planned(recipe: Recipe) -> Change:
+def _planned(recipe: Recipe, written: str) -> Change:  # noqa: ARG001 - a key of the cache, as True == 1 == 1.0
     return recipe.edits[-1].plan(structure_of(recipe.undo()))
+
+
+_PROOFS: dict["Recipe", tuple[Proof, ...]] = {}
+_MOST_PROOFS = 512
+
+
+def _proven(recipe: Recipe, change: Change, model: nn.Module, seed: int) -> nn.Module:
+    """The model with the last change of `recipe`; what it promises is proved, unless that was done already."""
+    witness = None
+    if change.promise is not None and recipe not in _PROOFS:
+        witness = Witness(change.promise, recipe.source, recipe.undo().example, recipe.example)
+        witness.before(model)
+    with _seeded(seed):
+        model = change.apply(model)
+    if witness is not None:
+        if len(_PROOFS) >= _MOST_PROOFS:
+            _PROOFS.pop(next(iter(_PROOFS)))
+        _PROOFS[recipe] = witness.after(model)
+    return model
 
 
 @contextmanager

@@ -33,6 +33,9 @@ def script(title: str, parts: Iterable[Code], main: Iterable[str]) -> str:
     parts = list(parts)
     definitions = dict.fromkeys(text.strip("\n") for part in parts for text in part.definitions)
     body = [line for part in parts for statement in part.statements for line in statement.split("\n")]
+    if any(line.startswith("model.out_channels = ") for line in body) and body[0].startswith("model = "):
+        body[0] = body[0].replace("model = ", "model: Any = ", 1)  # else a type checker refuses the attribute
+        parts.append(Code(imports=("from typing import Any",)))
     function = "\n".join(["def build_model() -> nn.Module:", *_indented([*body, "return model"])])
     run = "\n".join(['if __name__ == "__main__":', *_indented(main)])
     constants = [line for part in parts for line in part.constants]
@@ -48,7 +51,9 @@ def reference(model: nn.Module, path: str) -> str:
     """
     text, holder = "model", model
     for name in filter(None, path.split(".")):
-        if isinstance(holder, (nn.Sequential, nn.ModuleList)) and name.isdigit():
+        if isinstance(holder, nn.Sequential) and name.isdigit():
+            text += f"[{list(holder._modules).index(name)}]"  # its place, which other rows may have moved
+        elif isinstance(holder, nn.ModuleList) and name.isdigit():
             text += f"[{name}]"
         elif isinstance(holder, nn.ModuleDict):
             text += f"[{quoted(name)}]"
@@ -64,6 +69,28 @@ def quoted(text: str) -> str:
     """`text` as a Python string in double quotes, as formatters write it."""
     literal = repr(text)
     return literal if '"' in literal else f'"{literal[1:-1]}"'
+
+
+def listed(name: str, items: Iterable[object]) -> str:
+    """The assignment of a list to `name`, in lines of a readable width.
+
+    >>> listed("kept", [3, 17]), listed("CATEGORIES", ["great white shark"])
+    ('kept = [3, 17]', 'CATEGORIES = ["great white shark"]')
+    """
+    texts = [quoted(item) if isinstance(item, str) else repr(item) for item in items]
+    line = f"{name} = [{', '.join(texts)}]"
+    if len(line) <= WIDTH - 4:
+        return line
+    whole = ", ".join(text.replace(" ", "\0") for text in texts)  # no line ends inside a name
+    wrapped = fill(
+        f"{whole},",
+        WIDTH - 4,
+        initial_indent="    ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join([f"{name} = [", wrapped.replace("\0", " "), "]"])
 
 
 def _docstring(text: str) -> str:

@@ -19,23 +19,37 @@ class Structure:
 
     source: where it came from; edits may already have changed it since.
     heads: paths of the layers that predict the classes, as an edit left them; None where the source knows.
+    example: the shape of each input of `forward`, with N = 1, as an edit left them; None where the source knows.
+    categories: names of the classes that it predicts, in order; () where they are unknown.
+    untrained: whether an edit put new layers where the classes are predicted, which no file has given weights since.
     """
 
-    def __init__(self, model: nn.Module, source: Source, heads: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        source: Source,
+        heads: tuple[str, ...] | None = None,
+        example: tuple[Shape, ...] | None = None,
+        categories: tuple[str, ...] = (),
+        *,
+        untrained: bool = False,
+    ) -> None:
         self.model, self.source, self.heads = model, source, heads
+        self.categories, self.untrained = categories, untrained
+        self.example = source.example if example is None else example
 
     @cached_property
     def trace(self) -> Trace:
-        """One pass on the source's own example input."""
-        return self.run(self.source.example)
+        """One pass on its own example input."""
+        return self.run(self.example)
 
     def run(self, inputs: Sequence[Tensor | Shape], *, train: bool = False) -> Trace:
         """One pass on `inputs`, tensors or shapes (N, ...), one for each input of `forward`."""
         tensors = [tensor_of(value) for value in inputs]
-        wanted = len(self.source.example)
+        wanted = len(self.example)
         if len(tensors) != wanted:
             raise EditError(f"{self.source.title} takes {_counted(wanted, 'input')}, not {len(tensors)}.")
-        return trace_module(self.model, *self.source.arguments(*tensors), train=train)
+        return trace_module(self.model, *self.source.taken(*tensors), train=train)
 
     def module(self, path: str) -> nn.Module:
         """The module inside the model that has this path. Raises UnknownName, and EditError for ""."""

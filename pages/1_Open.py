@@ -1,12 +1,13 @@
-"""Choose a model, or a recipe that was saved, and open it."""
+"""Give a file, choose a model, or a recipe that was saved, and open it."""
 
 import streamlit as st
 
-from modelview.ui import catalogue, chosen, ready, state
+from modelview.ui import catalogue, chosen, composing, factories, ready, received, state
 
 st.title("Open a model")
 if state.session().recipe is None:
     ready.example()
+received.draw()
 
 
 @st.fragment
@@ -24,4 +25,6 @@ def chooser() -> None:
 
 
 chooser()
+composing.draw()
+factories.draw()
 ready.saved()

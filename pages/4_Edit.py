@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from modelview.ui import forms, parts, preview, state
+from modelview.ui import forms, kinds, parts, preview, state
 
 st.title("Edit")
 recipe = state.recipe()
@@ -15,11 +15,10 @@ if proposal := state.proposed():
 @st.fragment
 def editor() -> None:
     """The form and its preview: what is typed redraws these two and nothing else."""
-    left, right = st.columns([5, 6], gap="large")
-    with left:
-        kind = forms.choose()
-        with st.container(border=True):
-            make = forms.edit_form(kind, structure)
+    kind = kinds.choose()
+    left, right = st.columns([5, 6], gap="medium")
+    with left, st.container(border=True, key="form"):
+        make = forms.edit_form(kind, structure)
     with right:
         preview.draw(kind, recipe, make)
 

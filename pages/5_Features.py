@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from modelview.ui import features_view, state
+from modelview.ui import features_view, gradients_view, state
 
 st.title("Features")
 recipe = state.recipe()
@@ -12,3 +12,4 @@ with left:
     features_view.form(recipe)
 with right:
     features_view.result(recipe)
+gradients_view.section(recipe)

@@ -2,10 +2,12 @@
 
 import re
 import statistics
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from modelview.checkpoints.formats.base import FORMATS
 from modelview.edits.base import EDITS
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
@@ -13,12 +15,15 @@ from modelview.errors import EditError
 from modelview.export.base import EXPORTS
 from modelview.recipe import Recipe, structure_of
 from modelview.sources.torchvision import Torchvision
+from tests import families
 from tests.bench.results import newest
 from tests.zoo import ALL, inner
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 MODELS = ROOT / "docs" / "models.md"
+EDITS_BY_FAMILY = ROOT / "docs" / "edits.md"
+FILES = ROOT / "docs" / "files.md"
 
 
 def model_row(name: str, paths: list[str]) -> str:
@@ -55,6 +60,11 @@ def exports_table() -> str:
     return _table(("format", "file", "what it is"), rows)
 
 
+def formats_table() -> str:
+    rows = [(f"`{name}`", _first_of_module(FORMATS[name]), _first(FORMATS[name])) for name in FORMATS]
+    return _table(("`ck.format`", "what it is", "and what to know of it"), rows)
+
+
 def speed_table() -> str:
     found = newest()
     peak, trace = found["vit_h_14"], "recorded trace, share of torch's own meta forward"
@@ -73,6 +83,10 @@ def speed_table() -> str:
     return f"{_table(('what', 'measured'), rows)}\n\n{run}"
 
 
+def _first_of_module(cls: Any) -> str:
+    return (sys.modules[cls.__module__].__doc__ or "").strip()
+
+
 def _first(cls: Any) -> str:
     return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
 
@@ -86,7 +100,9 @@ TABLES: dict[str, tuple[Path, Callable[[], str]]] = {
     "edits": (README, edits_table),
     "exports": (README, exports_table),
     "speed": (README, speed_table),
+    "formats": (FILES, formats_table),
     "models": (MODELS, models_table),
+    "families": (EDITS_BY_FAMILY, families.table),
 }
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
+from torchvision import models
 
 from modelview.cli import main
 
@@ -86,6 +88,42 @@ def test_export_every_format(recipe: str, tmp_path: Path, capsys: pytest.Capture
     assert "Wrote" in capsys.readouterr().out
 
 
+def test_a_checkpoint_is_identified_opened_and_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = models.resnet18(num_classes=5)
+    file, recipe = str(tmp_path / "tuned.pth"), str(tmp_path / "r.json")
+    torch.save({"epoch": 12, "state_dict": nn.DataParallel(model).state_dict()}, file)
+    assert main(["identify", file]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "A training checkpoint, epoch 12. Its weights are at 'state_dict'. It fits torchvision resnet18 with "
+        "5 classes; 102 of 102 tensors match."
+    )
+    assert main(["identify", file, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["prefix"], document["unsafe"], document["format"]) == ("module.", [], "zip")
+    assert document["matches"][0]["spec"] == "torchvision:resnet18"
+    assert document["tensors"]["fc.bias"]["shape"] == [5]
+    assert main(["open", file, "--edit", '{"edit": "swap_head", "num_classes": 3}', "-o", recipe]) == 0
+    assert main(["check", recipe, "--file", file]) == 0
+    assert "→ out 1 × 3" in capsys.readouterr().out
+    assert main(["export", recipe, "--file", file, "--format", "state_dict", "-o", str(tmp_path / "out.pth")]) == 0
+    out = torch.load(tmp_path / "out.pth", weights_only=True)
+    assert torch.equal(out["layer1.0.conv1.weight"], model.state_dict()["layer1.0.conv1.weight"])
+
+
+def test_export_options(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["export", recipe, "--format", "state_dict", "-o", str(tmp_path / "out.pth"), "--options"]
+    assert main([*command, '{"prefix": "module.", "dtype": "float16"}']) == 0
+    assert torch.load(tmp_path / "out.pth", weights_only=True)["module.classifier.1.bias"].dtype == torch.float16
+    for options, message in (
+        ("[]", "--options is a JSON object"),
+        ("{", "--options is not JSON"),
+        ('{"model": 1}', "No option of state_dict is called 'model'. Did you mean"),
+    ):
+        assert main([*command, options]) == 1
+        assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -93,7 +131,7 @@ def test_export_every_format(recipe: str, tmp_path: Path, capsys: pytest.Capture
         (["inspekt", "x"], "Argument COMMAND: invalid choice: 'inspekt'"),
         (["inspect"], "The following arguments are required: spec."),
         (["inspect", "resnet5"], "No torchvision model is called 'resnet5'. Did you mean"),
-        (["inspect", "timmm:resnet50"], "No source is called 'timmm'. Did you mean 'torchvision'?"),
+        (["inspect", "timmm:resnet50"], "No source is called 'timmm'. Did you mean 'timm'?"),
         (["inspect", ""], 'Name a model, such as "resnet50"'),
         (["inspect", "nowhere/recipe.json"], "There is no file 'nowhere/recipe.json'."),
         (["inspect", "squeezenet1_1", "--input", "1,3,x"], "An input shape is numbers with commas"),
@@ -105,6 +143,10 @@ def test_export_every_format(recipe: str, tmp_path: Path, capsys: pytest.Capture
         (["open", "squeezenet1_1", "--weights", "V9", "-o", "x.json"], "squeezenet1_1 has no weights called 'V9'."),
         (["open", "squeezenet1_1", "-o", "/nowhere/x.json"], "There is no folder '/nowhere'"),
         (["check", "missing.json"], "There is no file 'missing.json'."),
+        (["identify", "missing.pth"], "There is no file 'missing.pth'."),
+        (["identify", __file__], "'test_cli.py' is no checkpoint: it looks like text."),
+        (["inspect", __file__], "'test_cli.py' is no checkpoint: it looks like text."),
+        (["check", "missing.json", "--file", "w.pth"], "There is no file 'w.pth'."),
         (["code", __file__], "This is not a recipe.json:"),
         (["export", "missing.json", "--format", "state_dict", "-o", "x"], "There is no file 'missing.json'."),
     ],

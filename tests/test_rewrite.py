@@ -17,9 +17,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision import models
 
+from modelview import (
+    AddInput,
+    AddOutputs,
+    Append,
+    DeleteLayer,
+    Detach,
+    FirstChildren,
+    InsertLayer,
+    Layer,
+    Recipe,
+    Rename,
+    Truncate,
+)
+from modelview.edits.base import Edit
 from modelview.errors import EditError, UnknownName
 from modelview.rewrite import Cut, plan_cut
 from modelview.script import Code
+from modelview.sources.torchvision import Torchvision
+from tests.laws import check_recipe
 from tests.zoo import ALL, DETECTION, FLOW, exact, n_parameters
 
 Inputs = tuple[Any, ...]
@@ -567,14 +583,14 @@ def test_code_reads_as_a_person_writes_it() -> None:
 class ResNetToLayer2_1Conv1(nn.Module):
     """ResNet up to `layer2.1.conv1`."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.conv1 = model.conv1
         self.bn1 = model.bn1
         self.relu = model.relu
         self.maxpool = model.maxpool
         self.layer1 = model.layer1
-        self.layer2 = nn.ModuleDict({
+        self.layer2: Any = nn.ModuleDict({
             "0": model.layer2[0],
             "1": nn.ModuleDict({"conv1": model.layer2[1].conv1}),
         })
@@ -634,3 +650,35 @@ def test_cut_everything(name: str) -> None:
     paths = random.Random(f"{name} {date.today()}").sample(sorted(calls), min(3, len(calls)))
     for path in paths:
         check_cut(model, path, inputs, random.Random(path).randrange(calls[path]), name not in (*DETECTION, *FLOW))
+
+
+CHAIN = Recipe(Torchvision("squeezenet1_1")).then(FirstChildren())
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        Append((("pool", "AdaptiveAvgPool2d(1)"), ("flat", "Flatten(1)"))),
+        Append((("pool", "AdaptiveAvgPool2d(1)"),), style="wrap"),
+        AddInput(size=3, num_outputs=4, style="keep"),
+        AddInput(size=3, at="0.3", style="keep"),
+        AddOutputs(("0.3",)),
+        Detach("0"),
+    ],
+    ids=repr,
+)
+def test_a_sequential_does_not_run_what_is_added_twice(edit: Edit) -> None:
+    check_recipe(CHAIN.then(edit))
+
+
+def test_rows_that_a_new_forward_calls_by_name_are_not_numbered_anew() -> None:
+    opened = Recipe(Torchvision("squeezenet1_1")).then(Detach("features.3.squeeze"))
+    for edit in (
+        InsertLayer("features.1", Layer("Dropout(0.2)")),
+        DeleteLayer("features.1", renumber=True),
+        Truncate("features.4"),
+        Truncate("features.4.squeeze"),
+    ):
+        check_recipe(opened.then(edit))
+    with pytest.raises(EditError, match="neither a row of a Sequential nor a child"):
+        opened.then(Rename((("features.0", "stem"),))).check()

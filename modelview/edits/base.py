@@ -7,8 +7,10 @@ from typing import ClassVar, Literal
 
 from torch import nn
 
+from modelview.proof import Promise
 from modelview.registry import Registry
 from modelview.script import Code
+from modelview.sources.base import Shape
 from modelview.structure import Structure
 
 EDITS: Registry[type["Edit"]] = Registry("edit", "modelview.edits")
@@ -26,6 +28,10 @@ class Change:
     heads: paths of the layers that predict the classes afterwards; () where there is none any more,
         None where they are as they were.
     reclassed: whether the class names of the weights have lost their meaning.
+    categories: names of the classes afterwards, in order, () where unknown; None where they are as they were.
+    trained: whether what predicts the classes has its weights from a file afterwards.
+    example: the shape of each input of `forward` afterwards, with N = 1; None where they are as they were.
+    promise: the values that stay, which are compared at the first build; None where none do.
     """
 
     summary: str
@@ -34,6 +40,10 @@ class Change:
     notes: tuple[str, ...] = ()
     heads: tuple[str, ...] | None = None
     reclassed: bool = False
+    categories: tuple[str, ...] | None = None
+    trained: bool = False
+    example: tuple[Shape, ...] | None = None
+    promise: Promise | None = None
 
 
 class Edit(ABC):

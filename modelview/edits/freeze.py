@@ -1,19 +1,25 @@
 """Choose what trains."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 from torch import nn
+from torchvision.ops import FrozenBatchNorm2d
 
 from modelview.edits.base import EDITS, Change, Edit
+from modelview.edits.norms import Fixing, plan_fixing, whole_norms
 from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath, Pattern
-from modelview.names import select
+from modelview.names import matches, select, unknown
+from modelview.proof import Promise
 from modelview.script import Code, reference
 from modelview.structure import Structure
+from modelview.trace.records import Call
 
 _HOW = "Paths or patterns with commas between: layer1, *.bn1; * is everything."
+
+BATCHNORM = ("train", "frozen")
 
 MOST_LINES = 12
 """Where naming the modules one by one would take more lines, the code names the parameters in a loop."""
@@ -25,7 +31,10 @@ class Freeze(Edit):
     """Stop training: `requires_grad=False` on every parameter that a pattern matches and `except_` does not.
 
     up_to: also every parameter used until the module at this path has run, in execution order.
-    Batch-norm statistics still move in train mode. Raises UnknownName for a pattern that matches nothing.
+    from_: also every parameter used from this module on; with `up_to`, what is used between the two.
+    batchnorm: "train" leaves frozen batch-norm layers as they are, so that their statistics still move in train
+    mode; "frozen" puts `FrozenBatchNorm2d` for each that is frozen whole, with the same values.
+    Raises UnknownName for a pattern that matches nothing, EditError for a batch-norm that is not two-dimensional.
     """
 
     title: ClassVar[str] = "Freeze"
@@ -34,10 +43,27 @@ class Freeze(Edit):
     patterns: Annotated[tuple[Pattern, ...], Ask("What to freeze", _HOW)]
     except_: Annotated[tuple[Pattern, ...], Ask("Everything except", "What keeps training all the same.")] = ()
     up_to: Annotated[ModulePath, Ask("Up to", "And all that runs before this module has ended.")] = ModulePath("")
+    from_: Annotated[ModulePath, Ask("From", "And all that runs from this module on.")] = ModulePath("")
+    batchnorm: Annotated[
+        str,
+        Ask(
+            "Frozen batch-norm",
+            "train: its statistics still move in train mode. frozen: FrozenBatchNorm2d, in which nothing moves.",
+            choices=BATCHNORM,
+        ),
+    ] = "train"
 
-    def __init__(self, *patterns: str, except_: str | Iterable[str] = (), up_to: str = "") -> None:
+    def __init__(
+        self,
+        *patterns: str,
+        except_: str | Iterable[str] = (),
+        up_to: str = "",
+        from_: str = "",
+        batchnorm: str = "train",
+    ) -> None:
         _set(self, patterns, except_)
-        object.__setattr__(self, "up_to", up_to)
+        for name, value in (("up_to", up_to), ("from_", from_), ("batchnorm", batchnorm)):
+            object.__setattr__(self, name, value)
 
     @classmethod
     def starts(cls, before: Structure) -> dict[str, Edit]:
@@ -46,17 +72,27 @@ class Freeze(Edit):
         some = {f"Everything except {head}": cls("*", except_=before.heads or head)} if head else {}
         return {**some, "Everything": cls("*")}
 
+    def remedies(self, before: Structure) -> tuple[Edit, ...]:  # noqa: ARG002 - the same for every model
+        if self.batchnorm == "train":
+            return ()
+        return (Freeze(*self.patterns, except_=self.except_, up_to=self.up_to, from_=self.from_),)
+
     def plan(self, before: Structure) -> Change:
-        if not self.patterns and not self.up_to:
+        if not self.patterns and not self.up_to and not self.from_:
             raise EditError('Name what to freeze: a path or a pattern such as "layer1" or "*".')
+        if self.batchnorm not in BATCHNORM:
+            raise unknown("way with batch-norm", self.batchnorm, BATCHNORM)
         names = [name for name, _ in before.model.named_parameters(remove_duplicate=False)]
-        earlier = _until(before, self.up_to) if self.up_to else set()
-        chosen = set(_select(before.model, names, self.patterns)) | earlier
-        spared = set(_select(before.model, names, self.except_))
-        change = _switch(before.model, chosen - spared, on=False)
-        norms = _moving(before.model, chosen - spared)
-        what = "layer still updates its" if norms == 1 else "layers still update their"
-        note = f"{norms} frozen batch-norm {what} statistics in train mode." if norms else ""
+        running = _between(before, self.from_, self.up_to) if self.from_ or self.up_to else set()
+        chosen = set(_select(before.model, names, self.patterns)) | running
+        frozen = chosen - set(_select(before.model, names, self.except_))
+        change = _switch(before.model, frozen, on=False)
+        norms = whole_norms(before.model, frozen)
+        if self.batchnorm == "frozen":
+            return _fixed(change, plan_fixing(before.model, norms), len(norms))
+        n_moving = _moving(before.model, frozen)
+        what = "layer still updates its" if n_moving == 1 else "layers still update their"
+        note = f"{n_moving} frozen batch-norm {what} statistics in train mode." if n_moving else ""
         return Change(change.summary, change.apply, change.code, (note,) if note else ())
 
 
@@ -83,7 +119,14 @@ class Unfreeze(Edit):
             raise EditError('Name what to unfreeze: a path or a pattern such as "layer4" or "*".')
         names = [name for name, _ in before.model.named_parameters(remove_duplicate=False)]
         spared = set(_select(before.model, names, self.except_))
-        return _switch(before.model, set(_select(before.model, names, self.patterns)) - spared, on=True)
+        change = _switch(before.model, set(_select(before.model, names, self.patterns)) - spared, on=True)
+        n_fixed = sum(
+            isinstance(module, FrozenBatchNorm2d) and any(matches(path, pattern) for pattern in self.patterns)
+            for path, module in before.model.named_modules()
+        )
+        what = "layer stays" if n_fixed == 1 else "layers stay"
+        note = f"{n_fixed} FrozenBatchNorm2d {what} frozen: its weights are no parameters."
+        return replace(change, notes=(note,)) if n_fixed else change
 
 
 def _set(edit: Freeze | Unfreeze, patterns: Iterable[str], except_: str | Iterable[str]) -> None:
@@ -101,17 +144,43 @@ def _select(model: nn.Module, names: list[str], patterns: Iterable[str]) -> list
     return [name for name in names if name in found or name.rpartition(".")[0] in found]
 
 
-def _until(before: Structure, path: str) -> set[str]:
-    """Names of the parameters of every module that has begun, and ended, when `path` has run."""
+def _between(before: Structure, from_: str, up_to: str) -> set[str]:
+    """Names of the parameters of every module that begins with `from_` or later and has ended with `up_to`."""
+    first = _first_call(before, from_, "from").index if from_ else 0
+    end = _first_call(before, up_to, "up to").ops.stop if up_to else None
+    ran = {c.path for c in before.trace.calls if c.index >= first and (end is None or c.ops.stop <= end)}
+    if not ran:
+        raise EditError(f"`{up_to}` has ended before `{from_}` begins, so nothing runs between them; exchange the two.")
+    modules = dict(before.model.named_modules(remove_duplicate=False))
+    kept = {id(p) for path in ran if path in modules for p in modules[path].parameters()}
+    return {name for name, p in before.model.named_parameters(remove_duplicate=False) if id(p) in kept}
+
+
+def _first_call(before: Structure, path: str, which: str) -> Call:
     before.module(path)
     calls = before.calls(path)
     if not calls:
-        raise EditError(f"`{path}` is never called, so there is no point up to which to freeze.")
-    end = calls[0].ops.stop
-    done = {call.path for call in before.trace.calls if call.ops.stop <= end}
-    modules = dict(before.model.named_modules(remove_duplicate=False))
-    kept = {id(p) for name in done if name in modules for p in modules[name].parameters()}
-    return {name for name, p in before.model.named_parameters(remove_duplicate=False) if id(p) in kept}
+        raise EditError(f"`{path}` is never called, so there is no point {which} which to freeze.")
+    return calls[0]
+
+
+def _fixed(change: Change, fixing: Fixing, n_norms: int) -> Change:
+    """The change, and after it the batch-norm layers fixed."""
+    if not n_norms:
+        return replace(change, notes=("No batch-norm layer is frozen whole, so none is replaced.",))
+
+    def apply(model: nn.Module) -> nn.Module:
+        return fixing.apply(change.apply(model))
+
+    fixed, switched = fixing.code(), change.code
+    code = replace(fixed, statements=(*switched.statements, *fixed.statements))
+    what = "layer becomes a" if n_norms == 1 else "layers become"
+    note = (
+        f"{n_norms} batch-norm {what} FrozenBatchNorm2d: neither statistics nor weights move in train mode, the "
+        "weights are buffers from now on, and the values are the same up to rounding."
+    )
+    summary = f"{change.summary}, {n_norms} batch-norm fixed"
+    return Change(summary, apply, code, (note,), promise=Promise(tolerance=1e-4))
 
 
 def _moving(model: nn.Module, frozen: set[str]) -> int:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from torch import nn
 
 from modelview.edits.base import EDITS, Change, Edit
+from modelview.edits.naming import as_layer
 from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath
 from modelview.layers import Layer, describe
@@ -27,8 +28,7 @@ class ReplaceLayer(Edit):
     layer: Annotated[Layer, Ask("New layer")]
 
     def __post_init__(self) -> None:
-        if isinstance(self.layer, str):
-            object.__setattr__(self, "layer", Layer(self.layer))
+        object.__setattr__(self, "layer", as_layer(self.layer))
 
     def remedies(self, before: Structure) -> tuple[Edit, ...]:
         """The same layer with the widths of the one that stands there."""

@@ -12,7 +12,7 @@ from modelview.edits.pooling import pooling
 from modelview.edits.replace_layer import placing, put
 from modelview.errors import EditError
 from modelview.fields import Ask
-from modelview.heads import head_sites
+from modelview.heads import head_sites, is_auxiliary, output_layer
 from modelview.layers import Layer, require_memory, written
 from modelview.meta import building
 from modelview.names import unknown
@@ -37,7 +37,7 @@ class Site:
     @property
     def auxiliary(self) -> bool:
         """Whether it only helps training, as the aux heads of googlenet and deeplab do."""
-        return any(name.startswith("aux") for name in self.path.split("."))
+        return is_auxiliary(self.path)
 
 
 @EDITS.register("swap_head")
@@ -98,6 +98,9 @@ class SwapHead(Edit):
         modules = dict(before.model.named_modules(remove_duplicate=False))
         if before.heads is not None:
             return [Site(path, self._plain(before, path)) for path in before.heads if path in modules], ()
+        if before.source.heads_by_output:
+            path = output_layer(before)
+            return [Site(path, self._plain(before, path))] if path else [], ()
         found = head_sites(before.source, self.num_classes)
         sites = []
         for path, old, new in found.layers:

@@ -1,13 +1,15 @@
 """Keep a model up to one of its modules."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.edits.pooling import pooling
 from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath
+from modelview.layers import Layer
 from modelview.names import unknown
+from modelview.proof import Pair, Promise
 from modelview.rewrite import plan_cut
 from modelview.structure import Structure
 from modelview.trace.channels import channel_axis
@@ -66,7 +68,16 @@ class Truncate(Edit):
             self._notes(len(calls), cut.traced),
             heads=(),
             reclassed=True,
+            promise=Promise(
+                ((chosen.path, calls.index(chosen)),), lambda _, caught, after: self._kept(caught, after, tail)
+            ),
         )
+
+    def _kept(self, caught: tuple[Any, ...], after: Any, tail: tuple[tuple[str, str], ...]) -> list[Pair]:
+        value = caught[0]
+        for _, layer in tail:
+            value = Layer(layer).build()(value)
+        return [(f"the output and `{self.path}` of the model before", value, after)]
 
     def _chosen(self, before: Structure, calls: list[Call]) -> Call:
         if before.trace.failed is not None:

@@ -3,12 +3,15 @@
 import os
 import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from torch import nn
 
 from modelview.errors import EditError
+from modelview.names import for_file, unknown
 from modelview.recipe import Recipe
 from modelview.registry import Registry
 
@@ -41,14 +44,15 @@ class Export(ABC):
         return ""
 
 
-def export(recipe: Recipe, format: str, path: str | Path, *, model: nn.Module | None = None) -> Path:
+def export(recipe: Recipe, format: str, path: str | Path, *, model: nn.Module | None = None, **options: object) -> Path:
     """Write `recipe` to `path` and return the path. Written beside and renamed, so never half there.
 
     format: "state_dict", "module", "python" or "recipe". model: the built recipe where it is at hand
-    already; it is built here otherwise. Raises UnknownName for a format, EditError where the folder is
-    missing or the format cannot hold the recipe, and whatever `Recipe.build` raises.
+    already; it is built here otherwise. options: the format's own, such as prefix="module.", dtype="float16".
+    Raises UnknownName for a format or option, EditError where the folder is missing or the format cannot hold
+    the recipe, and whatever `Recipe.build` raises.
     """
-    form = EXPORTS[format]()
+    form = made(format, options)
     target = Path(path)
     if not target.parent.is_dir():
         raise EditError(f"There is no folder {str(target.parent)!r} to write {target.name!r} into; make it first.")
@@ -58,7 +62,7 @@ def export(recipe: Recipe, format: str, path: str | Path, *, model: nn.Module | 
         raise EditError(reason)
     if form.needs_weights and model is None:
         model = recipe.build()
-    handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".part", dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=".modelview-", suffix=".part", dir=target.parent)
     os.close(handle)
     beside = Path(name)
     try:
@@ -68,6 +72,16 @@ def export(recipe: Recipe, format: str, path: str | Path, *, model: nn.Module | 
     finally:
         beside.unlink(missing_ok=True)
     return target
+
+
+def made(format: str, options: Mapping[str, object]) -> Export:
+    """The format of that name with its options. Raises UnknownName for either, EditError for a value."""
+    cls = EXPORTS[format]
+    known: list[str] = [field.name for field in fields(cls)] if is_dataclass(cls) else []
+    for name in options:
+        if name not in known:
+            raise unknown(f"option of {format}", name, known)
+    return cls(**options)
 
 
 def _umask() -> int:
@@ -80,5 +94,9 @@ def filename(recipe: Recipe, format: str) -> str:
     """A sensible name for a download, such as resnet50_state_dict.pth; the code is always model.py."""
     if format == "python":
         return "model.py"
-    stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in recipe.source.title)[:80]
-    return f"{stem}_{format}{EXPORTS[format].suffix}"
+    return named_after(recipe, f"_{format}{EXPORTS[format].suffix}")
+
+
+def named_after(recipe: Recipe, ending: str) -> str:
+    """A name for a file with something of this recipe in it, harmless whatever its source is called."""
+    return f"{for_file(recipe.source.title) or 'model'}{ending}"

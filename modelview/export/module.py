@@ -3,6 +3,7 @@
 import io
 import pickletools
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ ALLOWED = frozenset(
 
 
 @EXPORTS.register("module")
+@dataclass(frozen=True)
 class Module(Export):
     """`torch.save(model)`: one file, structure and weights, of torch's and torchvision's classes only."""
 

@@ -1,5 +1,6 @@
 """The code that makes the model."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ from modelview.recipe import Recipe
 
 
 @EXPORTS.register("python")
+@dataclass(frozen=True)
 class PythonCode(Export):
     """Standalone Python with `build_model()`."""
 

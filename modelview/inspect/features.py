@@ -64,6 +64,12 @@ class Features:
     device: str
     kept: Mapping[FeatureRow, Tensor] = field(repr=False)
 
+    def __iter__(self) -> Iterator[FeatureRow]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
     def values(self, row: FeatureRow) -> Tensor | None:
         """The values of the batch's first item as they were when the call returned; None where not kept."""
         return self.kept.get(row)
@@ -138,10 +144,10 @@ def _exactly(paths: list[str], patterns: tuple[str, ...]) -> Iterator[str]:
 
 def _arguments(subject: Recipe | nn.Module, inputs: tuple[Any, ...], seed: int) -> tuple[Any, ...]:
     if isinstance(subject, Recipe):
-        given = inputs or subject.source.example
-        if len(given) != len(subject.source.example):
-            raise EditError(f"{subject.source.title} takes {len(subject.source.example)} input(s), not {len(given)}.")
-        return subject.source.arguments(*_tensors(given, seed))
+        given = inputs or subject.example
+        if len(given) != len(subject.example):
+            raise EditError(f"{subject.source.title} takes {len(subject.example)} input(s), not {len(given)}.")
+        return subject.source.taken(*_tensors(given, seed))
     if not inputs:
         raise EditError("A module by itself has no known input: give a tensor or a shape, such as (1, 3, 224, 224).")
     return tuple(_tensors(inputs, seed))

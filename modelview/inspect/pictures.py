@@ -55,13 +55,13 @@ def prepared(recipe: Recipe, picture: Image.Image, shapes: tuple[Shape, ...] = (
     than the weights' own, the picture is resized, cropped and normalised to it.
     Raises EditError for models that take something else than one picture.
     """
-    shapes = shapes or recipe.source.example
+    shapes = shapes or recipe.example
     if len(shapes) != 1 or len(shapes[0]) not in (4, 5):
         raise EditError(f"{recipe.source.title} does not take one picture; use random values.")
     shape = shapes[0]
     if shape[1] not in (1, 3):
         raise EditError(f"The model takes {shape[1]} channels; a picture has 1 or 3. Use random values.")
-    own = shapes == recipe.source.example
+    own = shapes == recipe.example
     view = weights_view(recipe.source) if own and isinstance(recipe.source, Torchvision) else None
     if view is None:
         return _plain(picture, shape)

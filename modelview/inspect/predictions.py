@@ -38,6 +38,8 @@ def top(output: Any, names: tuple[str, ...] = (), k: int = 5) -> list[Prediction
 
 def class_names(recipe: Recipe) -> tuple[str, ...]:
     """Names of the classes: the weights' own, or the default weights' where they are random; () after a new head."""
+    if names := recipe.categories():
+        return names
     source = recipe.source
     if not isinstance(source, Torchvision) or structure_of(recipe).heads is not None:
         return ()

@@ -13,6 +13,7 @@ from modelview.trace.shapes import text as shape_text
 MOST_LABELS = 150
 """With more arrows than these, shapes would only cover each other."""
 MOST_LETTERS = 48
+MOST_TOOLTIP = 300
 _FONT = 'fontname="Helvetica,Arial,sans-serif"'
 
 
@@ -59,7 +60,7 @@ def dot(
         opened[cluster.parent].append(cluster)
     draw = _Drawing(palette, tints, frozenset(found))
     lines = [
-        f"digraph {quoted(name)} {{",
+        f"digraph {_bounded(name)} {{",
         f'  graph [bgcolor="transparent", nodesep=0.3, ranksep=0.35, {_FONT}, fontsize=12]',
         f'  node [shape=box, style="rounded,filled", {_FONT}, fontsize=12, fontcolor="{palette.text}", '
         'margin="0.16,0.07", height=0.3]',
@@ -85,6 +86,10 @@ def _label(*lines: str) -> str:
     return '"' + "\\n".join(quoted(cut(line, MOST_LETTERS))[1:-1] for line in lines if line) + '"'
 
 
+def _bounded(words: str) -> str:
+    return quoted(cut(words, MOST_TOOLTIP))
+
+
 class _Drawing:
     def __init__(self, palette: Palette, tints: Mapping[str, str], found: frozenset[str]) -> None:
         self.palette, self.tints, self.found = palette, tints, found
@@ -105,7 +110,7 @@ class _Drawing:
         number = f"call {node.call} of {node.n_calls}" if node.n_calls > 1 else ""
         label = _label(" · ".join(filter(None, (node.title, node.detail, number))))
         return (
-            f"id={quoted(node.id)}, label={label}, tooltip={quoted(node.path)}, labeljust=l, margin=10, "
+            f"id={quoted(node.id)}, label={label}, tooltip={_bounded(node.path)}, labeljust=l, margin=10, "
             f'style="rounded,filled", fillcolor="{self.palette.cluster}", fontcolor="{self.palette.quiet}", '
             + self._border(node)
         )
@@ -121,13 +126,13 @@ class _Drawing:
             return (
                 f"id={quoted(node.id)}, label={_label(node.title, node.detail)}, fontsize=10, height=0.2, "
                 f'margin="0.08,0.04", fontcolor="{self.palette.quiet}", fillcolor="{self.palette.cluster}", '
-                f'color="{self.palette.border}", tooltip={quoted(node.title)}'
+                f'color="{self.palette.border}", tooltip={_bounded(node.title)}'
             )
         fill = self.palette.fills[self.tints.get(node.id, "none")]
         edges = ", peripheries=2" if node.can_unfold else ""
         label = _label(node.title, node.detail, _figures(node))
         return (
-            f"id={quoted(node.id)}, label={label}, tooltip={quoted(node.path)}, "
+            f"id={quoted(node.id)}, label={label}, tooltip={_bounded(node.path)}, "
             f'fillcolor="{fill}"{edges}, ' + self._border(node)
         )
 

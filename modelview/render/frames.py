@@ -1,11 +1,13 @@
 """Rows as data frames: columns as people call them, shapes as text, numbers as numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
+from modelview.checkpoints.records import TensorInfo
+from modelview.edits.loading import LoadPlan
 from modelview.inspect.memory import MemoryRow
 from modelview.inspect.tables import ModuleRow, TensorRow
 from modelview.render import text
@@ -47,6 +49,50 @@ def tensors(rows: Sequence[TensorRow]) -> pd.DataFrame:
             "Tied to": [plain(row.tied_to or "") for row in rows],
         }
     )
+
+
+def loading(plan: LoadPlan) -> pd.DataFrame:
+    """The plan of loading a file, a row a tensor."""
+    return pd.DataFrame(
+        {
+            "Tensor": [plain(row.name) for row in plan.rows],
+            "Becomes": [row.fate for row in plan.rows],
+            "In the file": [plain(row.stored) if row.stored != row.name else "" for row in plan.rows],
+            "Here": [text.shape(row.ours) if row.ours is not None else "–" for row in plan.rows],
+            "There": [text.shape(row.theirs) if row.theirs is not None else "–" for row in plan.rows],
+            "dtype": [" ← ".join(dict.fromkeys(filter(None, [row.our_dtype, row.their_dtype]))) for row in plan.rows],
+            "Note": [plain(row.note) for row in plan.rows],
+        }
+    )
+
+
+def stored(tensors: Mapping[str, TensorInfo]) -> pd.DataFrame:
+    """The tensors of a file, in its order."""
+    infos = tensors.values()
+    return pd.DataFrame(
+        {
+            "Tensor": [plain(name) for name in tensors],
+            "Shape": [text.shape(info.shape) for info in infos],
+            "dtype": [info.dtype for info in infos],
+            "Bytes": [info.nbytes for info in infos],
+            "Device": [plain(info.device) for info in infos],
+            "Tied to": [plain(info.tied_to or "") for info in infos],
+            "Note": [plain(_remark(info)) for info in infos],
+        }
+    )
+
+
+def extras(values: Mapping[str, str]) -> pd.DataFrame:
+    """What else a file holds."""
+    return pd.DataFrame({"Also in it": list(map(plain, values)), "Value": [plain(value) for value in values.values()]})
+
+
+def _remark(info: TensorInfo) -> str:
+    """What is unusual about a stored tensor."""
+    layout = "" if info.layout == "strided" else info.layout
+    wasted = info.storage_nbytes > max(2 * info.nbytes, info.nbytes + 4096)
+    sizes = f"{text.size(info.nbytes)} as a view of a storage of {text.size(info.storage_nbytes)}" if wasted else ""
+    return "; ".join(filter(None, [layout, sizes, info.note]))
 
 
 def memory(rows: Sequence[MemoryRow]) -> pd.DataFrame:

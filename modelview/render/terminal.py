@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelview.inspect.tables import ModuleRow
+from modelview.names import short
 from modelview.recipe import Check
+from modelview.recognised import Recognised
 from modelview.trace.records import Totals, Trace
 from modelview.trace.shapes import text
 
@@ -74,3 +76,19 @@ def _value(value: Any) -> str:
     if isinstance(value, tuple) and value and isinstance(value[0], str):
         return " ".join(value) if len(value) < 6 else f"{' '.join(value[:4])} … {len(value)} keys"
     return text(value) if value else "–"
+
+
+def recognised(found: Recognised) -> str:
+    """What a file is, what else is in it, and what it asks for."""
+    ck = found.checkpoint
+    lines = [found.sentence, ""]
+    rows = [("file", f"{found.file.name} · {ck.size_bytes / 1e6:,.1f} MB · format {ck.format}")]
+    rows += [("state_dicts", ", ".join(f"{each.path or '(top)'} ({len(each.tensors):,})" for each in ck.candidates))]
+    rows += list(ck.extras.items())
+    rows += [("note", note) for note in ck.notes]
+    if ck.unsafe:
+        rows.append(("asks for", ", ".join(ck.unsafe[:6]) + (", …" if len(ck.unsafe) > 6 else "") + " (not run)"))
+    if len(found.matches) > 1:
+        others = (f"{match.spec} {match.coverage:.0%}" for match in found.matches[1:4])
+        rows.append(("also near", ", ".join(others)))
+    return "\n".join([*lines, table(("", ""), [(short(name, 40), short(value, 200)) for name, value in rows]).lstrip()])

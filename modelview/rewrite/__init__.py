@@ -1,5 +1,9 @@
-"""A model up to one of its layers, exactly: as a module that runs, and as Python that a person would write."""
+"""A model's forward changed: as a module that runs, and as Python that a person would write."""
 
 from modelview.rewrite.cut import Cut, plan_cut
+from modelview.rewrite.drafting import camel, free_names
+from modelview.rewrite.hands import Hand
+from modelview.rewrite.rewiring import Rewired, plan_rewiring
+from modelview.rewrite.wiring import Tap, Turn, Wiring
 
-__all__ = ["Cut", "plan_cut"]
+__all__ = ["Cut", "Hand", "Rewired", "Tap", "Turn", "Wiring", "camel", "free_names", "plan_cut", "plan_rewiring"]

@@ -13,43 +13,63 @@ from modelview.rewrite.statements import Body
 from modelview.rewrite.writing import Expressions
 from modelview.script import Code
 
+ANY = "from typing import Any"
 _TOKEN = "\0"  # stands for the block's name until it is known where it is first read
 
 
 def class_code(
-    draft: Draft, model: nn.Module, name: str, title: str, part: Slice | None, added: dict[str, Code], more: list[str]
+    draft: Draft,
+    model: nn.Module,
+    name: str,
+    title: str,
+    part: Slice | None,
+    added: dict[str, Code],
+    more: list[str],
+    returns: str = "Tensor",
 ) -> Code:
     """The class `name`, and the statement that makes `model` one.
 
     part: the shortened Sequential, where there is one. added: what makes the children that the model did not have.
-    more: further lines of `__init__`.
+    more: further lines of `__init__`. returns: the annotation of what `forward` returns.
     """
     path = _block(draft)
-    here, there = (spelled(draft.kept, path, "self"), spelled(model, path)) if path else ("", "")
-    expressions = Expressions(lambda path: _shortened(spelled(draft.kept, path, "self"), here))
-    body = Body(draft.graph, expressions, {"block"} if path else set())
+    there = spelled(model, path) if path else ""
+    forward, imports = forward_lines(draft, path, returns)
     takes = assignments(draft.holder, draft.kept, model, {part.path: part.text} if part else {})
     init = [*_with_block([_shortened(line, there) for line in takes], there)]
     init += [assignment(draft.kept, child, code.statements[0]) for child, code in added.items()]
-    inputs = "".join(f", {node.target}: Tensor" for node in body.inputs)
     lines = [
         f"class {name}(nn.Module):",
         f'    """{title}"""',
         "",
-        "    def __init__(self, model: nn.Module) -> None:",
-        *_indented(["super().__init__()", *init, *more]),
+        "    def __init__(self, model: Any) -> None:",
+        *indented(["super().__init__()", *init, *more]),
         "",
-        f"    def forward(self{inputs}) -> Tensor:",
-        *_indented(_with_block(body.lines, here)),
+        *forward,
     ]
-    imports = {"from torch import Tensor": None, **expressions.imports}
+    imports[ANY] = None
     imports.update(dict.fromkeys(line for code in added.values() for line in code.imports))
     if part and part.needs_ordered_dict:
         imports["from collections import OrderedDict"] = None
     return Code((f"model = {name}(model)",), ("\n".join(lines),), tuple(imports))
 
 
-def _indented(lines: Iterable[str]) -> Iterator[str]:
+def forward_lines(draft: Draft, block: str, returns: str) -> tuple[list[str], dict[str, None]]:
+    """The method `forward`, indented as in a class, and the imports that it needs.
+
+    block: the path of a module that gets a variable, "" for none.
+    """
+    here = spelled(draft.kept, block, "self") if block else ""
+    expressions = Expressions(lambda path: _shortened(spelled(draft.kept, path, "self"), here))
+    body = Body(draft.graph, expressions, {"block"} if block else set())
+    inputs = "".join(f", {node.target}: Tensor" for node in body.inputs)
+    lines = [f"    def forward(self{inputs}) -> {returns}:", *indented(_with_block(body.lines, here))]
+    imports = {"from torch import Tensor": None, **expressions.imports}
+    return lines, imports | ({ANY: None} if "Any" in returns else {})
+
+
+def indented(lines: Iterable[str]) -> Iterator[str]:
+    """The lines of a method's body, broken where they are too long."""
     for line in lines:
         yield from broken(line, 8)
 

@@ -1,17 +1,15 @@
 """What it takes to end a model's forward after one of its modules."""
 
-import re
 from dataclasses import dataclass, replace
 
 import torch
 from torch import fx, nn
-from torch.fx.graph_module import _USER_PRESERVED_ATTRIBUTES_KEY
 
 from modelview.errors import EditError
 from modelview.layers import Layer
 from modelview.names import unknown
 from modelview.rewrite.classes import class_code
-from modelview.rewrite.drafting import Draft, Tail, free_names
+from modelview.rewrite.drafting import Draft, Tail, camel, free_names, set_out_channels
 from modelview.rewrite.holding import spelled
 from modelview.rewrite.slicing import Slice, sequential_above, sliced
 from modelview.rewrite.stopping import stopped_class, stopped_code
@@ -57,7 +55,7 @@ class Cut:
             draft.append(tail)
             model = draft.module(self.class_name)
         if self.out_channels is not None:
-            _set_out_channels(model, self.out_channels)
+            set_out_channels(model, self.out_channels)
         return model
 
 
@@ -144,26 +142,24 @@ def _add(model: nn.Module, tail: dict[str, nn.Module]) -> None:
 def _part(model: nn.Module, path: str, call: int) -> Slice | None:
     """The shortened Sequential that ends with the module, where the path ends in Sequentials."""
     above = sequential_above(model, path) if call == 0 else None
-    if above is None:
+    if above is None or not _is_called(model, above):
         return None
     names = path.removeprefix(f"{above}.").split(".") if above else path.split(".")
     return sliced(model.get_submodule(above), spelled(model, above), above, names)
+
+
+def _is_called(model: nn.Module, path: str) -> bool:
+    """Whether the Sequential at `path` is called as a whole: a forward written anew may call its rows instead."""
+    if not isinstance(model, fx.GraphModule):
+        return True
+    called = [str(node.target) for node in model.graph.nodes if node.op == "call_module"]
+    return any(path == target or path.startswith(f"{target}.") for target in called)
 
 
 def _recording(model: nn.Module, path: str, call: int, part: Slice | None) -> Recording:
     return record(model, part.path, 0, part.module) if part else record(model, path, call)
 
 
-def _set_out_channels(model: nn.Module, out_channels: int) -> None:
-    model.out_channels = out_channels  # type: ignore[assignment]
-    if isinstance(model, fx.GraphModule):  # else copy.deepcopy would leave it behind
-        model.meta[_USER_PRESERVED_ATTRIBUTES_KEY] = {"out_channels": out_channels}
-
-
 def _class_name(model: nn.Module, path: str, call: int) -> str:
     """Such as ResNetToLayer3_0; longer than the model's own, so that no earlier class has it."""
-    words = re.findall(r"[A-Za-z]+|\d+", path)
-    name = ""
-    for word in words:
-        name += f"_{word}" if word.isdigit() and name[-1:].isdigit() else word[0].upper() + word[1:]
-    return f"{type(model).__name__}To{name or 'Part'}" + (f"Call{call}" if call else "")
+    return f"{type(model).__name__}To{camel(path)}" + (f"Call{call}" if call else "")

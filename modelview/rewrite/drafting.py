@@ -1,9 +1,11 @@
 """A recorded forward made whole: what it holds, dropout as modules, what is appended; and as a module."""
 
 import inspect
+import re
 from typing import Any
 
 from torch import fx, nn
+from torch.fx.graph_module import _USER_PRESERVED_ATTRIBUTES_KEY
 
 from modelview.layers import Layer
 from modelview.rewrite.holding import as_module, hold
@@ -23,18 +25,44 @@ def free_names(tail: Tail, module: nn.Module) -> Tail:
     return tuple((name, text) for name, (_, text) in zip(taken, tail, strict=True))
 
 
+def camel(path: str) -> str:
+    """A path as part of a class's name.
+
+    >>> camel("layer3.0"), camel("features.denseblock1")
+    ('Layer3_0', 'FeaturesDenseblock1')
+    """
+    name = ""
+    for word in re.findall(r"[A-Za-z]+|\d+", path):
+        name += f"_{word}" if word.isdigit() and name[-1:].isdigit() else word[0].upper() + word[1:]
+    return name or "Part"
+
+
+def set_out_channels(model: nn.Module, out_channels: int) -> None:
+    """Sets the attribute that says how many channels come out."""
+    remember(model, "out_channels", out_channels)
+
+
+def remember(model: nn.Module, name: str, value: int) -> None:
+    """Sets an attribute, so that a graph module keeps it when it is copied."""
+    setattr(model, name, value)
+    if isinstance(model, fx.GraphModule):
+        kept = model.meta.get(_USER_PRESERVED_ATTRIBUTES_KEY, {})
+        model.meta[_USER_PRESERVED_ATTRIBUTES_KEY] = {**kept, name: value}
+
+
 class Draft:
     """`graph` is the forward, `kept` a module that holds its layers, `dropouts` the text of those it made.
 
+    kept: holds what there is to keep; only what the graph needs is kept where it is not given.
     Raises Untraceable where a layer has a name that only a graph module cannot give it.
     """
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, kept: nn.Module | None = None) -> None:
         self.graph = recording.graph
         self.holder = hold(recording)
-        if taken := self.holder.kept.keys() & _TAKEN:
+        self.kept = as_module(self.holder) if kept is None else kept
+        if taken := {name for name, _ in self.kept.named_children()} & _TAKEN:
             raise Untraceable(f"{min(taken)} is no name for a layer here")
-        self.kept = as_module(self.holder)
         self.dropouts = self._name_dropouts()
 
     def append(self, tail: dict[str, nn.Module]) -> None:
@@ -70,6 +98,7 @@ class Draft:
             own, kept = getattr(made, found), getattr(self.kept, found)
             own.clear()
             own.update(kept)
+        made._non_persistent_buffers_set = set(self.kept._non_persistent_buffers_set)
         return made
 
 

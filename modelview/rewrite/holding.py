@@ -111,7 +111,9 @@ def assignments(holder: Holder, kept: nn.Module, model: nn.Module, sources: dict
             yield assignment(kept, path, "nn.Module()" if child.is_plain else "nn.ModuleDict()")
             yield from assignments(child, kept, model, sources)
         elif child is not None:
-            yield assignment(kept, path, _literal(child, model, sources))
+            line = assignment(kept, path, _literal(child, model, sources))
+            nested = "." not in path and any(child.kept.values())
+            yield line.replace(" = ", ": Any = ", 1) if nested else line  # ModuleDict has no type for what is in it
         elif name in holder.original._buffers:
             persistent = name not in holder.original._non_persistent_buffers_set
             end = "" if persistent else ", persistent=False"

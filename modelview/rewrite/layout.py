@@ -9,7 +9,7 @@ WIDTH = 110
 def broken(text: str, indent: int) -> Iterator[str]:
     """The lines of a statement, indented by `indent` spaces; what is too long is broken at its commas."""
     for line in text.split("\n"):
-        yield from _broken(" " * indent + line)
+        yield from _broken(" " * indent + line if line else "")
 
 
 def _broken(line: str) -> Iterator[str]:

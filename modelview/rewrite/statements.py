@@ -168,4 +168,5 @@ def _is_writable_inside(arg: fx.Node, node: fx.Node) -> bool:
         return False
     if list(leaves(node)).count(arg) + len(arg.users) > 2 or (is_in_place(node) and node.args[0] is arg):
         return False
-    return is_light(arg) or (node.op == "output" and arg.op.startswith("call_"))
+    is_call = arg.op.startswith("call_")
+    return is_light(arg) or (is_call and (node.op == "output" or node.target == "detach" or "inline" in arg.meta))

@@ -5,8 +5,7 @@ from typing import Any
 from torch import nn
 
 from modelview.rewrite.holding import spelled
-from modelview.rewrite.values import Untraceable
-from modelview.rewrite.writing import import_line
+from modelview.rewrite.rewired_code import base_name
 from modelview.script import Code, quoted
 
 
@@ -49,7 +48,7 @@ def stopped_code(model: nn.Module, name: str, path: str, call: int, tail: dict[s
 
     tail: each child's name, and the code that makes it.
     """
-    base, imports = _base(type(model))
+    base, imports = base_name(type(model))
     returned = "reached.args[0]"
     for child in tail:
         returned = f"self.{child}({returned})"
@@ -85,13 +84,3 @@ def stopped_code(model: nn.Module, name: str, path: str, call: int, tail: dict[s
     statements += [f"model.{child} = {code.statements[0]}" for child, code in tail.items()]
     made = [line for code in tail.values() for line in code.imports]
     return Code(tuple(statements), ("\n".join(lines),), ("from typing import Any", *imports, *made))
-
-
-def _base(kind: type[nn.Module]) -> tuple[str, tuple[str, ...]]:
-    """The class as the script names it. What cannot be imported stands in the script already."""
-    if getattr(nn, kind.__name__, None) is kind:
-        return f"nn.{kind.__name__}", ()
-    try:
-        return kind.__name__, (import_line(kind),)
-    except Untraceable:
-        return kind.__name__, ()

@@ -2,8 +2,8 @@
 
 import inspect
 import operator
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from keyword import iskeyword
 from typing import Any
 
@@ -44,33 +44,43 @@ class Mode(int):
     """`module.training` while recording: as good as a bool, and found again in the graph."""
 
 
-def opened(model: nn.Module, path: str) -> dict[str, nn.Module]:
-    """The modules to open so that every call of the one at `path` is seen: all that contain it, by path."""
+def opened(model: nn.Module, paths: Iterable[str]) -> dict[str, nn.Module]:
+    """The modules to open so that every call of those at `paths` is seen: all that contain one, by path."""
     modules = dict(model.named_modules(remove_duplicate=False))
-    target = modules[path]
-    places = [name.split(".") for name, module in modules.items() if module is target]
-    paths = [".".join(names[:n]) for names in places for n in range(len(names))]
-    return {found: modules[found] for found in paths}
+    targets = {id(modules[path]) for path in paths}
+    places = [name.split(".") for name, module in modules.items() if id(module) in targets]
+    found = {"": model} | {".".join(names[:n]): None for names in places for n in range(len(names))}
+    return {path: modules[path] for path in found}
 
 
-def shadow(model: nn.Module, path: str, replaced: nn.Module | None = None) -> nn.Module:
-    """A stand-in for `model` with the same children, but its own opened modules, and `replaced` at `path`.
+def shadow(
+    model: nn.Module, paths: Iterable[str], replaced: Mapping[str, nn.Module], *, train: bool | None
+) -> nn.Module:
+    """A stand-in for `model` with the same children, but its own opened modules, and `replaced` at their paths.
 
     Recording runs on it, so that neither attributes that fx sets nor `Mode` ever reach the model.
     """
-    originals = set(map(id, opened(model, path).values()))
-    target = model.get_submodule(path)
-    done: dict[int, nn.Module] = {id(target): replaced or target}
+    originals = set(map(id, opened(model, paths).values()))
+    done: dict[int, nn.Module] = {id(model.get_submodule(path)): module for path, module in replaced.items()}
 
     def copied(module: nn.Module) -> nn.Module:
         if id(module) in originals and id(module) not in done:
             copy = done[id(module)] = object.__new__(type(module))
-            copy.__dict__.update(module.__dict__, training=Mode(module.training))
+            mode = module.training if train is None else train
+            copy.__dict__.update(module.__dict__, training=Mode(mode))
             children = {name: child and copied(child) for name, child in module._modules.items()}
             copy.__dict__["_modules"] = children
         return done.get(id(module), module)
 
     return copied(model)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one call of a module gave: nodes, nested as its value was, and the last node there was by then."""
+
+    value: Any
+    last: fx.Node
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,8 @@ class Recording:
     model: nn.Module
     opened: frozenset[int]
     """The ids of the opened modules."""
+    seen: Mapping[str, Sequence[Seen]] = field(default_factory=dict)
+    """The calls of each module that was looked for, by its path."""
 
 
 def record(model: nn.Module, path: str, call: int, replaced: nn.Module | None = None) -> Recording:
@@ -89,10 +101,39 @@ def record(model: nn.Module, path: str, call: int, replaced: nn.Module | None = 
     replaced: a module to be called in place of the one at `path`.
     Raises Untraceable, or NeverCalled. Leaves the model and the random state as they were.
     """
-    if any(_unusual(module) for module in opened(model, path).values()):
+    return _recorded(model, {path: call + 1}, {path: replaced} if replaced else {}, stop=True)
+
+
+def record_points(model: nn.Module, n_calls: Mapping[str, int], *, stop: bool) -> Recording:
+    """What `model`'s forward does, with the calls of the modules at the paths of `n_calls` seen.
+
+    n_calls: how often each module is called. stop: end after the last of these calls, and return None.
+    Raises Untraceable also where the forward is another one in train mode; NeverCalled.
+    """
+    recording = _recorded(model, n_calls, {}, stop=stop, train=False)
+    if not stop:
+        other = _recorded(model, n_calls, {}, stop=stop, train=True)
+        if [_gist(node) for node in recording.graph.nodes] != [_gist(node) for node in other.graph.nodes]:
+            raise Untraceable("it does something else in train mode")
+    return recording
+
+
+def _gist(node: fx.Node) -> tuple[Any, ...]:
+    return node.op, node.target, len(node.args), tuple(user.name for user in node.users)
+
+
+def _recorded(
+    model: nn.Module,
+    n_calls: Mapping[str, int],
+    replaced: Mapping[str, nn.Module],
+    *,
+    stop: bool,
+    train: bool | None = None,
+) -> Recording:
+    if any(_unusual(module) for module in opened(model, n_calls).values()):
         raise Untraceable("hooks or a forward of its own")
-    stand_in = shadow(model, path, replaced)
-    recorder = _Recorder(stand_in, path, call)
+    stand_in = shadow(model, n_calls, replaced, train=train)
+    recorder = _Recorder(stand_in, n_calls, stop=stop)
     with torch.random.fork_rng(devices=[]):
         try:
             recorder.trace(stand_in)
@@ -103,19 +144,22 @@ def record(model: nn.Module, path: str, call: int, replaced: nn.Module | None = 
         except Exception as error:  # any code may run here; whatever it cannot do is the answer
             raise Untraceable(str(error)) from error
         else:
-            raise NeverCalled(recorder.n_calls)
-    return Recording(_cleaned(recorder.graph, stand_in), stand_in, recorder.opened)
+            if missing := [len(calls) for path, calls in recorder.seen.items() if len(calls) < n_calls[path]]:
+                raise NeverCalled(missing[0])
+    seen = recorder.seen
+    return Recording(_cleaned(recorder.graph, stand_in, seen), stand_in, recorder.opened, seen)
 
 
 def _unusual(module: nn.Module) -> bool:
     return bool("forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks)
 
 
-def _cleaned(graph: fx.Graph, root: nn.Module) -> fx.Graph:
+def _cleaned(graph: fx.Graph, root: nn.Module, seen: Mapping[str, Sequence[Seen]]) -> fx.Graph:
     """The graph without reads that nobody uses. Raises Untraceable for what a graph would freeze."""
     buffers = {name for name, _ in root.named_buffers()}
+    marks = {call.last for calls in seen.values() for call in calls}
     for node in reversed(graph.nodes):
-        if not node.users and _is_read(node):
+        if not node.users and _is_read(node) and node not in marks:
             graph.erase_node(node)
         elif node.op == "get_attr" and not _is_registered(root, str(node.target)):
             raise Untraceable(f"{node.target} is a constant")
@@ -149,25 +193,28 @@ def _is_registered(root: nn.Module, path: str) -> bool:
 
 
 class _Recorder(fx.Tracer):
-    """Records calls of the modules beside the path as they are, and stops at the module at its end."""
+    """Records calls of the modules beside the paths as they are, and may stop when those at their ends have run."""
 
     proxy_buffer_attributes = True
 
-    def __init__(self, model: nn.Module, path: str, call: int) -> None:
+    def __init__(self, model: nn.Module, n_calls: Mapping[str, int], *, stop: bool) -> None:
         super().__init__()
-        self.opened = frozenset(map(id, opened(model, path).values()))
-        self._target = model.get_submodule(path)
-        self._call = call
-        self.n_calls = 0
+        self.opened = frozenset(map(id, opened(model, n_calls).values()))
+        self.seen: dict[str, list[Seen]] = {path: [] for path in n_calls}
+        self._paths = {id(model.get_submodule(path)): path for path in n_calls}
+        self._missing, self._stop = sum(n_calls.values()), stop
+        self._n_calls = n_calls
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:  # noqa: ARG002
         return id(m) not in self.opened
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         result = super().call_module(m, forward, args, kwargs)
-        if m is self._target:
-            self.n_calls += 1
-            if self.n_calls > self._call:
+        path = self._paths.get(id(m))
+        if path is not None and len(self.seen[path]) < self._n_calls[path]:
+            self.seen[path].append(Seen(self.create_arg(result), next(reversed(self.graph.nodes))))
+            self._missing -= 1
+            if self._stop and not self._missing:
                 raise _Reached(result)
         return result
 

@@ -57,11 +57,14 @@ def function_name(function: Callable[..., Any]) -> tuple[str, tuple[str, ...]]:
 
 
 def import_line(found: Any) -> str:
-    """The import of a function or class from the shortest package that has it. Raises Untraceable."""
+    """The import of a function or class from the shortest package that has it. Raises Untraceable.
+
+    What is modelview's own is never imported: a script that needs it defines it.
+    """
     name, module = getattr(found, "__name__", ""), getattr(found, "__module__", None) or ""
     parts = module.split(".")
     for package in (".".join(parts[: n + 1]) for n in range(len(parts))):
-        if package != "__main__" and getattr(sys.modules.get(package), name, None) is found:
+        if parts[0] not in ("__main__", "modelview") and getattr(sys.modules.get(package), name, None) is found:
             return f"from {package} import {name}"
     raise Untraceable(f"{name or found} cannot be imported")
 

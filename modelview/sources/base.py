@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -22,6 +22,9 @@ class Source(ABC):
 
     Equal sources give equal models, weights included; anything random takes a `seed`.
     """
+
+    heads_by_output: ClassVar[bool] = False
+    """Whether no builder can be asked for other classes, so that the head is the last layer of the output's width."""
 
     @property
     @abstractmethod
@@ -62,6 +65,11 @@ class Source(ABC):
     def arguments(self, *tensors: Any) -> tuple[Any, ...]:
         """What `forward` is called with, for one tensor (N, ...) an input."""
         return tensors
+
+    def taken(self, *tensors: Any) -> tuple[Any, ...]:
+        """As `arguments`, where edits may have given `forward` further inputs, which come last."""
+        n_own = len(self.example)
+        return (*self.arguments(*tensors[:n_own]), *tensors[n_own:])
 
     def with_classes(self, num_classes: int) -> "Source":  # noqa: ARG002 - most sources have none
         """The same source for another number of classes. Raises EditError where there are none."""

@@ -16,7 +16,7 @@ def sentence(path: str, module: nn.Module, inputs: Any, error: Exception) -> str
     if is_shape(inputs) and (known := _known(name, module, inputs)):
         return known
     reason = " ".join(str(error).split()) or type(error).__name__
-    return f"{name} ({type(module).__name__}) could not take {text(inputs)}: {short(reason, 300)}"
+    return f"{name} ({type(module).__name__}) could not take {text(inputs)}: {short(reason, 300).rstrip('.')}."
 
 
 def _known(name: str, module: nn.Module, shape: tuple[int, ...]) -> str | None:

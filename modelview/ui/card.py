@@ -123,7 +123,7 @@ def _values(recipe: Recipe, own: list[TensorRow]) -> None:
         )
     found, bins = rows.values(recipe, name)
     if bins is not None and found.n_elements > 1:
-        _chart(bins, name.rpartition(".")[2])
+        chart(bins, name.rpartition(".")[2], key=f"card.histogram.{name}")
     st.caption(parts.plain(figures(found)))
 
 
@@ -145,9 +145,10 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}".replace("-", "−")
 
 
-def _chart(bins: Histogram, name: str) -> None:
+def chart(bins: Histogram, name: str, *, key: str) -> None:
+    """A histogram as bars; `name` is below it."""
     table = pd.DataFrame({"low": bins.edges[:-1], "high": bins.edges[1:], "count": bins.counts})
-    chart = (
+    drawn = (
         alt.Chart(table)
         .mark_bar(binSpacing=0)
         .encode(
@@ -157,4 +158,4 @@ def _chart(bins: Histogram, name: str) -> None:
         )
         .properties(height=130)
     )
-    st.altair_chart(chart, key=f"card.histogram.{name}")
+    st.altair_chart(drawn, key=key)

@@ -1,17 +1,16 @@
 """The cards of the Export page."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from html import escape
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import streamlit as st
 
 from modelview.errors import DownloadError, ModelviewError
-from modelview.export.base import EXPORTS, Export, export, filename
+from modelview.export.base import EXPORTS, Export, export, filename, made
 from modelview.recipe import Recipe, trace
-from modelview.ui import parts, transfers, weights
+from modelview.ui import link, parts, transfers, weights
 
 MOST = 16
 K = TypeVar("K")
@@ -20,14 +19,14 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class Prepared:
-    """A file that is ready: its token, size and what reading it back showed."""
+    """A file that is ready: where it lies, its size and what reading it back showed."""
 
-    token: str
+    path: Path
     size_bytes: int
     proof: str
 
 
-_prepared: OrderedDict[tuple[Recipe, str], Prepared] = OrderedDict()
+_prepared: OrderedDict[tuple[Recipe, Export], Prepared] = OrderedDict()
 _unfetched: OrderedDict[Recipe, DownloadError] = OrderedDict()
 """Why the weights of a recipe are not there: said on each run, so that the button beside it stays."""
 
@@ -35,11 +34,15 @@ _unfetched: OrderedDict[Recipe, DownloadError] = OrderedDict()
 @st.fragment
 def card(recipe: Recipe, name: str) -> None:
     """One format: what it is, its size, what loads it, and the download."""
-    form = EXPORTS[name]()
     file = filename(recipe, name)
     with st.container(border=True):
-        st.subheader(form.title)
-        st.write(form.about)
+        st.subheader(EXPORTS[name].title)
+        st.write(EXPORTS[name].about)
+        try:
+            form = made(name, _options(name))
+        except ModelviewError as error:
+            parts.refuse(error)
+            return
         if reason := form.refusal(recipe):
             st.warning(parts.sentence(reason), icon=":material/block:")
             return
@@ -50,6 +53,25 @@ def card(recipe: Recipe, name: str) -> None:
             _download_of_text(recipe, name, file)
 
 
+def _options(name: str) -> dict[str, object]:
+    """Draw what the format lets one choose, behind a fold; {} where there is nothing."""
+    cls: Any = EXPORTS[name]
+    hints = get_type_hints(cls, include_extras=True)
+    asked = [(field, get_args(hints[field.name])[1]) for field in fields(cls)]
+    values: dict[str, object] = {}
+    if asked:
+        with st.expander("Options", icon=":material/tune:", key=f"{name}.options"):
+            for (field, ask), column in zip(asked, st.columns(len(asked)), strict=True):
+                key, help_ = f"{name}.{field.name}", ask.help or None
+                with column:
+                    values[field.name] = (
+                        st.selectbox(ask.label, ask.choices, key=key, help=help_)
+                        if ask.choices
+                        else st.text_input(ask.label, field.default, key=key, help=help_)
+                    )
+    return values
+
+
 def _download_of_text(recipe: Recipe, name: str, file: str) -> None:
     text = recipe.code() if name == "python" else recipe.to_json() + "\n"
     st.caption(f"`{file}` · {len(text.encode()):,} bytes")
@@ -57,7 +79,7 @@ def _download_of_text(recipe: Recipe, name: str, file: str) -> None:
 
 
 def _download_of_weights(recipe: Recipe, name: str, form: Export, file: str) -> None:
-    ready = _found(recipe, name)
+    ready = _found(recipe, form)
     if ready is None:
         place = st.empty()
         with place.container():
@@ -70,23 +92,19 @@ def _download_of_weights(recipe: Recipe, name: str, form: Export, file: str) -> 
             return
         place.empty()
     st.caption(f"`{file}` · {ready.size_bytes / 1e6:,.1f} MB" + (f" · {ready.proof}" if ready.proof else ""))
-    base = st.get_option("server.baseUrlPath").strip("/")
-    address = f"/{base}/transfer/{ready.token}" if base else f"/transfer/{ready.token}"
-    st.html(
-        f'<a class="mv-download" href="{address}" download="{escape(file, quote=True)}">Download {escape(file)}</a>'
-    )
+    link.draw(ready.path, file, key=f"link_{name}")
 
 
-def _found(recipe: Recipe, name: str) -> Prepared | None:
-    ready = _prepared.get((recipe, name))
-    return ready if ready is not None and transfers.spool.find(ready.token) else None
+def _found(recipe: Recipe, form: Export) -> Prepared | None:
+    ready = _prepared.get((recipe, form))
+    return ready if ready is not None and ready.path.exists() else None
 
 
 def _prepare(recipe: Recipe, name: str, form: Export, file: str) -> Prepared | None:
     try:
         model = weights.build(recipe)
         with st.spinner(f"Writing {file} ..."):
-            path: Path = export(recipe, name, transfers.spool.place(file), model=model)
+            path: Path = export(recipe, name, transfers.spool.place(file), model=model, **asdict(cast(Any, form)))
             proof = form.proof(recipe, model, path)
     except DownloadError as error:
         _keep(_unfetched, recipe, error)
@@ -94,9 +112,9 @@ def _prepare(recipe: Recipe, name: str, form: Export, file: str) -> Prepared | N
     except ModelviewError as error:
         parts.refuse(error)
         return None
-    ready = Prepared(transfers.spool.offer(path, file), path.stat().st_size, proof)
+    ready = Prepared(path, path.stat().st_size, proof)
     _unfetched.pop(recipe, None)
-    _keep(_prepared, (recipe, name), ready)
+    _keep(_prepared, (recipe, form), ready)
     return ready
 
 

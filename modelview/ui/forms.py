@@ -2,37 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
+from inspect import getdoc
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import streamlit as st
 
 from modelview.edits.base import EDITS, Edit
-from modelview.fields import Ask, ModulePath
-from modelview.layers import Layer
+from modelview.fields import Ask
 from modelview.structure import Structure
-from modelview.ui import parts
-from modelview.ui.widgets import Asked, Value, path_in, raw, widget
-
-KIND = "kind"
-FIRST = ("swap_head", "truncate", "replace_layer", "freeze", "unfreeze")
-"""The kinds of edit that are offered first; the others follow by name."""
-
-
-def choose() -> str:
-    """Draw the kinds of edit; the one that is chosen."""
-    kinds = sorted(EDITS, key=lambda kind: (FIRST.index(kind) if kind in FIRST else len(FIRST), kind))
-    st.session_state.setdefault(KIND, kinds[0])
-    return str(
-        st.pills(
-            "What to change",
-            kinds,
-            required=True,
-            format_func=lambda kind: EDITS[kind].title,
-            key=KIND,
-            wrap=True,
-            persist_state="session",
-        )
-    )
+from modelview.ui import kinds, parts, widgets
+from modelview.ui.asked import Asked, Value
 
 
 def edit_form(kind: str, structure: Structure) -> Callable[[], Edit]:
@@ -40,6 +19,7 @@ def edit_form(kind: str, structure: Structure) -> Callable[[], Edit]:
 
     That raises Unfilled where something is still missing, EditError for what cannot be read.
     """
+    st.caption(about(kind))
     starts = EDITS[kind].starts(structure)
     if len(starts) > 1:
         with st.container(horizontal=True, gap="small", key=f"{kind}.starts"):
@@ -55,6 +35,11 @@ def edit_form(kind: str, structure: Structure) -> Callable[[], Edit]:
     return lambda: _made(kind, {name: value() for name, value in values.items()})
 
 
+def about(kind: str) -> str:
+    """What an edit of this kind does, as Markdown: the beginning of its documentation."""
+    return parts.sentence((getdoc(EDITS[kind]) or "").partition("\n\n")[0])
+
+
 def fill(structure: Structure, edit: Edit) -> None:
     """Have the widgets of the edit's form show its fields when they are drawn next."""
     fill_in(EDITS.name_of(type(edit)), structure, {f.name: getattr(edit, f.name) for f in fields(edit)})  # type: ignore[arg-type]
@@ -64,30 +49,29 @@ def fill_in(kind: str, structure: Structure, values: dict[str, Any]) -> None:
     """Have the widgets of the form of `kind` show `values`, by field, when they are drawn next."""
     for asked in _fields(kind, structure):
         if asked.name in values:
-            value = values[asked.name]
-            st.session_state[asked.key] = raw(value) if asked.type is not ModulePath else value or None
-            if asked.type is Layer:
-                st.session_state[f"{asked.key}.for"] = values.get("path", path_in(asked))
+            widgets.show(asked, values[asked.name])
 
 
 def begin(kind: str, values: dict[str, Any], structure: Structure) -> None:
     """Have the Edit page show the edit `kind` with `values` filled in."""
-    st.session_state[KIND] = kind
+    st.session_state[kinds.KIND] = kind
     fill_in(kind, structure, values)
 
 
 def correct(kind: str, structure: Structure, wrong: str, right: str) -> None:
     """Put `right` for `wrong` wherever it stands in what was typed into a form."""
     for asked in _fields(kind, structure):
-        typed = st.session_state.get(asked.key)
-        if isinstance(typed, str) and wrong in typed:
-            st.session_state[asked.key] = typed.replace(wrong, right)
+        held = st.session_state.get(asked.key)
+        if isinstance(held, str):
+            st.session_state[asked.key] = held.replace(wrong, right)
+        elif isinstance(held, list):
+            st.session_state[asked.key] = [right if item == wrong else item for item in held]
 
 
 def typed(kind: str, structure: Structure, wrong: str) -> bool:
     """Whether `wrong` stands in something that was typed into a form."""
-    values = (st.session_state.get(asked.key) for asked in _fields(kind, structure))
-    return any(isinstance(value, str) and wrong in value for value in values)
+    held = (st.session_state.get(asked.key) for asked in _fields(kind, structure))
+    return any(isinstance(value, str | list) and wrong in value for value in held)
 
 
 def _fields(kind: str, structure: Structure) -> list[Asked]:
@@ -121,5 +105,5 @@ def _drawn(asked: list[Asked]) -> dict[str, Value]:
         del waiting[: len(row)]
         for field, place in zip(row, st.columns(len(row)) if len(row) > 1 else [st.container()], strict=True):
             with place:
-                values[field.name] = widget(field)(field)
+                values[field.name] = widgets.draw(field)
     return values

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
+from modelview.export.base import named_after
 from modelview.inspect import graph as graphs
 from modelview.inspect.graph import Graph
 from modelview.inspect.tints import BY, tints
@@ -169,11 +170,10 @@ def _downloads(recipe: Recipe, graph: Graph, by: str, drawable: bool) -> None:
     source = dot(graph, tints(graph, by), (), LIGHT, recipe.source.title)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{len(graph.nodes):,} boxes, {len(graph.arrows):,} arrows. A double border can be unfolded.")
-        title = recipe.source.title
         st.download_button(
             "SVG",
             lambda: _drawn(source) or "",
-            f"{title}.svg",
+            named_after(recipe, ".svg"),
             "image/svg+xml",
             key="graph.svg",
             icon=":material/download:",
@@ -183,7 +183,7 @@ def _downloads(recipe: Recipe, graph: Graph, by: str, drawable: bool) -> None:
         st.download_button(
             "DOT",
             source,
-            f"{title}.dot",
+            named_after(recipe, ".dot"),
             "text/vnd.graphviz",
             key="graph.dot",
             icon=":material/download:",

@@ -9,10 +9,11 @@ import streamlit as st
 from modelview.edits.base import Edit
 from modelview.edits.freeze import Freeze, Unfreeze
 from modelview.errors import ModelviewError
+from modelview.export.base import named_after
 from modelview.recipe import Recipe
 from modelview.render import text
 from modelview.trace.records import Trace
-from modelview.ui import card, parts, places, rows, state
+from modelview.ui import card, matching, parts, places, rows, state
 
 TABLE = "layers.table"
 _OF, _BEFORE = "layers.table.of", "layers.table.before"
@@ -53,7 +54,7 @@ def explorer(recipe: Recipe, trace: Trace) -> None:
         st.download_button(
             "Download CSV",
             partial(rows.csv, *asked),
-            f"{recipe.source.title}_{kind.lower()}.csv",
+            named_after(recipe, f"_{kind.lower()}.csv"),
             "text/csv",
             key="layers.csv",
             icon=":material/download:",
@@ -172,15 +173,30 @@ def _actions(recipe: Recipe, marked: list[str]) -> None:
         label = f"Unfreeze these {len(chosen)}" if several else "Unfreeze"
         if st.button(label, key="layers.unfreeze"):
             _commit(recipe, Unfreeze(*patterns))
+        if several:
+            _with_several(chosen)
+            return
         path = state.selected()
-        if several or not path:
+        if not path:
             return
         if st.button("Truncate here", key="layers.truncate", icon=":material/content_cut:"):
-            _propose("truncate", path)
+            _propose("truncate", path=path)
         if st.button("Replace", key="layers.replace", icon=":material/swap_horiz:"):
-            _propose("replace_layer", path)
+            _propose("replace_layer", path=path)
         if places.exists("Graph") and st.button("Show in graph", key="layers.graph"):
             st.switch_page(places.place("Graph"))
+
+
+def _with_several(chosen: list[str]) -> None:
+    """What takes the outputs of several modules; nothing where fewer of what is marked have one."""
+    outputs = matching.returned(state.structure())
+    paths = tuple(path for path in chosen if path in outputs)
+    if len(paths) < 2:
+        return
+    if st.button("Fuse as stages", key="layers.fuse", icon=":material/merge:"):
+        _propose("fuse_stages", paths=paths)
+    if st.button("Add as outputs", key="layers.outputs", icon=":material/output:"):
+        _propose("add_outputs", paths=paths)
 
 
 def _commit(recipe: Recipe, edit: Edit) -> None:
@@ -196,8 +212,8 @@ def _commit(recipe: Recipe, edit: Edit) -> None:
     st.rerun()
 
 
-def _propose(kind: str, path: str) -> None:
-    state.propose(kind, path=path)
+def _propose(kind: str, **values: Any) -> None:
+    state.propose(kind, **values)
     st.switch_page(places.place("Edit"))
 
 

@@ -18,6 +18,12 @@ def called(structure: Structure) -> dict[str, str]:
     }
 
 
+def returned(structure: Structure) -> dict[str, str]:
+    """For each module path that is called, without the root: the shape of what it returns."""
+    outputs = {call.path: call.outputs for call in structure.trace.calls}
+    return {path: text.shape(outputs[path]) for path, _ in structure.model.named_modules() if path and path in outputs}
+
+
 def widths(structure: Structure, path: str) -> str:
     """What the module at `path` takes and gives, as Markdown."""
     calls = structure.calls(path)

@@ -10,11 +10,13 @@ from modelview.edits.base import Change, Edit
 from modelview.errors import EditError, ModelviewError, UnknownName
 from modelview.recipe import Check, Recipe
 from modelview.render import text
-from modelview.ui import forms, parts, state, warm
-from modelview.ui.widgets import Unfilled
+from modelview.ui import forms, parts, state, warm, weights
+from modelview.ui.asked import Unfilled
 
 MOST_LINES, TALL_PX = 16, 380
-"""Longer code scrolls, so that Apply stays in sight."""
+"""Longer code scrolls."""
+WARNING = "This is not"
+"""How a note begins that warns."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,27 @@ def draw(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> None:
         found = _checked(kind, recipe, make)
         if found is not None:
             _show(found)
-        if st.button("Apply", key="apply", type="primary", icon=":material/check:", disabled=found is None):
-            assert found is not None
-            state.commit(found.recipe)
-            st.toast(f"{parts.plain(found.recipe.edits[-1].title)}: {parts.plain(found.change.summary)}")
-            st.rerun()
-        st.caption("Nothing changes until you apply. Undo brings it back.")
+        with st.container(horizontal=True, vertical_alignment="center", key="applying"):
+            if st.button("Apply", key="apply", type="primary", icon=":material/check:", disabled=found is None):
+                assert found is not None
+                _prove(recipe, found)
+                state.commit(found.recipe)
+                st.toast(f"{parts.plain(found.recipe.edits[-1].title)}: {parts.plain(found.change.summary)}")
+                st.rerun()
+            st.caption("Nothing changes until you apply. Undo brings it back.")
+        if found is not None:  # below, since it may be long
+            _code(found.change)
+
+
+def _prove(recipe: Recipe, found: Checked) -> None:
+    """Build where the weights are at hand, which proves what the change promises; says so, and stops, if it cannot."""
+    if found.change.promise is None or weights.made(recipe) is None:
+        return
+    try:
+        weights.build(found.recipe)
+    except ModelviewError as error:
+        parts.refuse(error)
+        st.stop()
 
 
 def _checked(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> Checked | None:
@@ -47,7 +64,7 @@ def _checked(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> Checked | N
     try:
         edit = make()
         edited = recipe.then(edit)
-        check = edited.check(*state.session().inputs)
+        check = edited.check(*state.inputs_for(edited))
         warm.keep()  # its structure and trace stay in the caches
         change = edited.changes()[-1]
     except Unfilled as error:
@@ -69,11 +86,19 @@ def _remedies(recipe: Recipe, edit: Edit) -> None:
     structure = state.structure()
     for number, other in enumerate(edit.remedies(structure)):
         try:
-            recipe.then(other).check(*state.session().inputs)
+            edited = recipe.then(other)
+            edited.check(*state.inputs_for(edited))
+            change = edited.changes()[-1]
         except ModelviewError:
             continue
-        words = ", ".join(parts.code(getattr(value, "text", str(value))) for value in vars(other).values())
-        st.button(f"Use {words}", key=f"instead_{number}", on_click=forms.fill, args=(structure, other))
+        st.button(
+            parts.plain(change.summary),
+            key=f"instead_{number}",
+            icon=":material/build:",
+            help=" ".join(map(parts.sentence, change.notes)) or None,
+            on_click=forms.fill,
+            args=(structure, other),
+        )
 
 
 def _corrections(kind: str, error: ModelviewError) -> None:
@@ -97,10 +122,21 @@ def _show(found: Checked) -> None:
     st.markdown(f"**Preview** · :green[:material/check_circle: runs] :gray[checked on meta in {found.time_ms:.0f} ms]")
     parts.table(("", "before", "after"), _rows(found.check))
     for note in found.change.notes:
-        st.info(parts.sentence(note), icon=":material/info:")
-    lines = found.change.code.statements
-    code = "\n".join([*found.change.code.definitions, *lines]) or "# nothing to do"
+        _note(note)
+
+
+def _code(change: Change) -> None:
+    """What the change is in Python."""
+    code = "\n".join([*change.code.definitions, *change.code.statements]) or "# nothing to do"
     st.code(code, language="python", height=TALL_PX if code.count("\n") > MOST_LINES else "content")
+
+
+def _note(note: str) -> None:
+    """What is to be known of the result; with more weight where it is not what was there before."""
+    if note.startswith(WARNING):
+        st.warning(parts.sentence(note), icon=":material/warning:")
+    else:
+        st.info(parts.sentence(note), icon=":material/info:")
 
 
 def _rows(check: Check) -> list[tuple[str, str, str]]:

@@ -3,15 +3,18 @@
 import streamlit as st
 
 from modelview.errors import ModelviewError
+from modelview.proof import Proof
 from modelview.recipe import Recipe
 from modelview.render import text
 from modelview.trace.records import Trace
 from modelview.ui import parts, state
 from modelview.ui.inputs import shape_form
+from modelview.ui.uploads import uploads
 
 
 def draw() -> None:
     """Draw it into the sidebar; without a model, only that there is none."""
+    uploads.use(state.token())
     with st.sidebar:
         recipe = state.session().recipe
         if recipe is None:
@@ -50,7 +53,7 @@ def _figures(trace: Trace) -> None:
 
 def _input(recipe: Recipe) -> None:
     with st.popover("Input", icon=":material/straighten:", width="stretch"):
-        shapes = shape_form(recipe.source.example, state.inputs(), key="sidebar.input")
+        shapes = shape_form(recipe.example, state.inputs(), key="sidebar.input")
         if st.button("Use this input", key="sidebar.use_input", disabled=shapes == state.inputs()):
             try:
                 state.set_inputs(shapes)
@@ -94,12 +97,25 @@ def _edits(recipe: Recipe) -> None:
     except ModelviewError as error:
         parts.refuse(error)
         return
-    for number, (edit, change) in enumerate(zip(recipe.edits, changes, strict=True), start=1):
+    rows = zip(recipe.edits, changes, recipe.proofs(), strict=True)
+    for number, (edit, change, proofs) in enumerate(rows, start=1):
         with st.container(border=True, key=f"card_{number}"):
             words, cross = st.columns([5, 1], gap="small", vertical_alignment="center")
             words.markdown(f"**{number} {parts.plain(edit.title)}**  \n:small[:gray[{parts.plain(change.summary)}]]")
             if cross.button("✕", key=f"remove_{number}", type="tertiary", help=f"Remove step {number}"):
                 _remove(recipe, number)
+            if change.promise is not None:
+                st.caption(_proved(proofs))
+
+
+def _proved(proofs: tuple[Proof, ...]) -> str:
+    """What was compared on real numbers, or when it will be."""
+    if not proofs:
+        return ":material/pending: Keeps values; compared when the weights are first made."
+    largest = max(proof.largest_difference for proof in proofs)
+    found = "equal to the last bit" if largest == 0 else f"largest difference {largest:.1g}"
+    what = ", ".join(parts.plain(proof.what.replace("`", "")) for proof in proofs[:3])
+    return f":green[:material/verified:] Proved: {what}, {found}, on {parts.plain(proofs[0].input)}."
 
 
 def _remove(recipe: Recipe, number: int) -> None:

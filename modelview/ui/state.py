@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from modelview.errors import EditError, ModelviewError
+from modelview.fields import FileRef
 from modelview.recipe import Recipe, structure_of, trace as recipe_trace
 from modelview.sources.base import Shape
 from modelview.structure import Structure
@@ -27,12 +28,16 @@ _WRITTEN, _PROPOSED, _TOKEN = "session.written", "session.proposed", "session.to
 
 @dataclass(frozen=True)
 class Session:
-    """history: recipes, oldest first; `position` is the one in hand. inputs: shapes; () is the source's own."""
+    """history: recipes, oldest first; `position` is the one in hand. inputs: shapes; () is the source's own.
+
+    files: what was given in this session, newest first.
+    """
 
     history: tuple[Recipe, ...] = ()
     position: int = -1
     inputs: tuple[Shape, ...] = ()
     selected: str = ""
+    files: tuple[FileRef, ...] = ()
 
     @property
     def recipe(self) -> Recipe | None:
@@ -52,7 +57,19 @@ def session() -> Session:
 def _keep(new: Session) -> None:
     st.session_state[SESSION] = new
     if new.recipe is not None:
-        _KEPT.put(st.session_state.setdefault(_TOKEN, _KEPT.token()), new)
+        _KEPT.put(token(), new)
+
+
+def token() -> str:
+    """What this session is known by; nobody else can guess it."""
+    found: str = st.session_state.setdefault(_TOKEN, _KEPT.token())
+    return found
+
+
+def add_file(file: FileRef) -> None:
+    """Remember a file that was given in this session."""
+    others = tuple(each for each in session().files if each.sha256 != file.sha256)
+    _keep(replace(session(), files=(file, *others)))
 
 
 def recipe() -> Recipe:
@@ -74,15 +91,15 @@ def open_recipe(new: Recipe, inputs: tuple[Shape, ...] = ()) -> None:
     if failed is not None:
         raise EditError(failed.sentence)
     steps = tuple(replace(new, edits=new.edits[:n]) for n in range(len(new.edits) + 1))
-    shapes = inputs if inputs != new.source.example else ()
-    _keep(Session(steps, len(steps) - 1, shapes, session().selected))
+    shapes = inputs if inputs != new.example else ()
+    _keep(Session(steps, len(steps) - 1, shapes, session().selected, session().files))
 
 
 def commit(new: Recipe) -> None:
     """Make `new` the recipe in hand; what had been undone is dropped. Check it before."""
     now = session()
     history = (*now.history[: now.position + 1], new)
-    _keep(replace(now, history=history, position=len(history) - 1))
+    _move(replace(now, history=history, position=len(history) - 1))
 
 
 def can_undo() -> bool:
@@ -99,18 +116,30 @@ def can_redo() -> bool:
 def undo() -> None:
     """Go back one step in the history."""
     if can_undo():
-        _keep(replace(session(), position=session().position - 1))
+        _move(replace(session(), position=session().position - 1))
 
 
 def redo() -> None:
     """Take back the last undo."""
     if can_redo():
-        _keep(replace(session(), position=session().position + 1))
+        _move(replace(session(), position=session().position + 1))
+
+
+def _move(then: Session) -> None:
+    """Go to another recipe of the history; inputs that were chosen stay while the model takes the same kind."""
+    now, new = session().recipe, then.recipe
+    same = now is not None and new is not None and now.example == new.example
+    _keep(then if same else replace(then, inputs=()))
 
 
 def inputs() -> tuple[Shape, ...]:
     """The input shapes in force."""
-    return session().inputs or recipe().source.example
+    return session().inputs or recipe().example
+
+
+def inputs_for(new: Recipe) -> tuple[Shape, ...]:
+    """The input shapes that were chosen, where `new` takes the same kind; () is its own."""
+    return session().inputs if new.example == recipe().example else ()
 
 
 def set_inputs(shapes: tuple[Shape, ...]) -> None:
@@ -118,7 +147,7 @@ def set_inputs(shapes: tuple[Shape, ...]) -> None:
 
     Raises EditError where the model cannot take them; nothing changes then.
     """
-    shapes = shapes if shapes != recipe().source.example else ()
+    shapes = shapes if shapes != recipe().example else ()
     failed = trace_of(recipe(), shapes).failed
     if failed is not None:
         raise EditError(failed.sentence)

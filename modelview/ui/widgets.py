@@ -1,87 +1,87 @@
 """One widget for each type of field that an edit may have."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from dataclasses import replace
+from functools import reduce
+from operator import or_
+from types import NoneType
+from typing import Any, get_args
 
 import streamlit as st
 
-from modelview.errors import EditError, ModelviewError
-from modelview.fields import Ask, ModulePath, Pattern
+from modelview.errors import EditError
+from modelview.fields import FileRef, ModulePath
 from modelview.layers import Layer, written
 from modelview.names import short
+from modelview.render.terminal import plain
 from modelview.structure import Structure
-from modelview.ui import matching, parts, state
-
-Value = Callable[[], Any]
-"""Gives what was filled in, as the field's type. Raises EditError where it is nothing of the kind."""
+from modelview.ui import matching, parts, places, several, state
+from modelview.ui.asked import Asked, Unfilled, Value, Widget, required, text_field
 
 
-class Unfilled(ModelviewError):
-    """A field that has no default is still empty."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One field of an edit, and all that its widget needs to know."""
-
-    kind: str
-    name: str
-    type: Any
-    ask: Ask
-    default: Any
-    structure: Structure
-
-    @property
-    def key(self) -> str:
-        return f"{self.kind}.{self.name}"
-
-    @property
-    def label(self) -> str:
-        return self.ask.label or self.name.strip("_").replace("_", " ").capitalize()
-
-    @property
-    def is_small(self) -> bool:
-        """Whether two of its like stand side by side."""
-        return self.type in (int, float) or bool(self.ask.choices)
-
-
-def _begin(asked: Asked, value: Any) -> None:
-    """Let the widget show `value` when it is new; what was filled in since stays."""
+def draw(asked: Asked) -> Value:
+    """Draw the widget for a field, which begins with the default; what comes back reads it."""
+    found = widget(asked)
     if asked.key not in st.session_state:
-        st.session_state[asked.key] = value
+        st.session_state[asked.key] = found.hold(asked, asked.default)
+    return found.draw(asked)
 
 
-def raw(value: Any) -> Any:
-    """A field's value as its widget holds it."""
-    if isinstance(value, Layer):
-        return value.text
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else value
+def show(asked: Asked, value: Any) -> None:
+    """Have the widget for a field show `value` when it is drawn next."""
+    st.session_state[asked.key] = widget(asked).hold(asked, value)
+    if asked.type is Layer:
+        st.session_state[_standing(asked)] = path_in(asked)
 
 
-def widget(asked: Asked) -> Callable[[Asked], Value]:
-    """The function that draws the widget for a field."""
+def widget(asked: Asked) -> Widget:
+    """The widget for a field."""
     if asked.ask.choices:
-        return _choice
-    if get_origin(asked.type) is tuple:
-        return _TUPLES[get_args(asked.type)[0]]
+        return Widget(_choice, _held_choice)
+    if NoneType in get_args(asked.type):
+        return Widget(_optional, lambda asked, value: widget(_given(asked)).hold(asked, value))
     return _WIDGETS[asked.type]
 
 
+def _same(_: Asked, value: Any) -> Any:
+    return value
+
+
 def _choice(asked: Asked) -> Value:
-    choices = asked.ask.choices
-    _begin(asked, asked.default if asked.default in choices else choices[0])
-    value = st.selectbox(asked.label, choices, key=asked.key, help=asked.ask.help or None)
+    value = st.selectbox(
+        asked.label, asked.ask.choices, key=asked.key, format_func=lambda choice: choice or "none", help=asked.help
+    )
     return lambda: value
+
+
+def _held_choice(asked: Asked, value: Any) -> Any:
+    return value if value in asked.ask.choices else asked.ask.choices[0]
+
+
+def _given(asked: Asked) -> Asked:
+    """The same field as if it could not be None."""
+    return replace(asked, type=reduce(or_, (kind for kind in get_args(asked.type) if kind is not NoneType)))
+
+
+def _optional(asked: Asked) -> Value:
+    """The widget of its other type, which may be left empty for None."""
+    value = widget(_given(asked)).draw(replace(_given(asked), default=None))
+
+    def read() -> Any:
+        try:
+            found = value()
+        except Unfilled:
+            return None
+        return None if found in ((), "") else found
+
+    return read
 
 
 def _module(asked: Asked) -> Value:
     outputs = matching.called(asked.structure)
     paths = [path for path in outputs if path]
-    chosen = state.selected() if asked.default is None else asked.default
-    if st.session_state.get(asked.key) not in paths:
-        st.session_state.pop(asked.key, None)  # what the model does not have any more
-    _begin(asked, chosen if chosen in paths else None)
+    if st.session_state[asked.key] not in paths:  # what the model does not have any more
+        held = _held_module(asked, asked.default)
+        st.session_state[asked.key] = held if held in paths else None
     value = st.selectbox(
         asked.label,
         paths,
@@ -89,12 +89,16 @@ def _module(asked: Asked) -> Value:
         key=asked.key,
         format_func=lambda path: f"{path}  ·  {outputs[path]}",
         placeholder="Choose a module" if asked.default is None else "none",
-        help=asked.ask.help or None,
+        help=asked.help,
         filter_mode="contains",
         on_change=_select,
         args=(asked.key,),
     )
-    return lambda: _required(asked, value)
+    return lambda: required(asked, value)
+
+
+def _held_module(_: Asked, value: Any) -> Any:
+    return (state.selected() if value is None else value) or None
 
 
 def _select(key: str) -> None:
@@ -102,16 +106,22 @@ def _select(key: str) -> None:
     state.select(st.session_state.get(key) or "")
 
 
+def path_in(asked: Asked) -> str:
+    """The module that the form is about: the one chosen in it, or the one selected everywhere."""
+    found = st.session_state.get(f"{asked.kind}.path")
+    return str(found) if found else state.selected()
+
+
 def _layer(asked: Asked) -> Value:
     path = path_in(asked)
-    if st.session_state.get(f"{asked.key}.for") != path:
-        st.session_state[f"{asked.key}.for"] = path
-        st.session_state[asked.key] = _written(asked.structure, path)
+    if not asked.example and st.session_state.get(_standing(asked)) != path:
+        st.session_state[_standing(asked)] = path
+        st.session_state[asked.key] = _held_layer(asked, None)
     value = st.text_input(
         asked.label,
         key=asked.key,
         live="100ms",
-        placeholder="Conv2d(3, 64, 7, stride=2)",
+        placeholder=asked.example or "Conv2d(3, 64, 7, stride=2)",
         help=asked.ask.help or "A torch.nn class called with plain values.",
     )
     if path:
@@ -119,17 +129,23 @@ def _layer(asked: Asked) -> Value:
     return lambda: _changed(asked, value, path)
 
 
+def _standing(asked: Asked) -> str:
+    """Where the session holds the path of the layer that the text was written from."""
+    return f"{asked.key}.for"
+
+
+def _held_layer(asked: Asked, value: Layer | None) -> str:
+    """A layer as text; at the beginning the one that is replaced, unless the help gives an example instead."""
+    if value is not None:
+        return value.text
+    return "" if asked.example else _written(asked.structure, path_in(asked))
+
+
 def _changed(asked: Asked, value: str, path: str) -> Layer:
-    layer = Layer(_required(asked, value or None))
-    if path and value == _written(asked.structure, path):
+    layer = Layer(required(asked, value or None))
+    if not asked.example and path and value == _written(asked.structure, path):
         raise Unfilled(f"This is the layer that stands at `{path}`. Change it, and see here what comes of it.")
     return layer
-
-
-def path_in(asked: Asked) -> str:
-    """The module that the form is about: the one chosen in it, or the one selected everywhere."""
-    found = st.session_state.get(f"{asked.kind}.path")
-    return str(found) if found else state.selected()
 
 
 def _written(structure: Structure, path: str) -> str:
@@ -140,80 +156,51 @@ def _written(structure: Structure, path: str) -> str:
 
 
 def _int(asked: Asked) -> Value:
-    _begin(asked, asked.default)
-    value = st.number_input(asked.label, value=None, step=1, key=asked.key, help=asked.ask.help or None)
-    return lambda: _required(asked, value)
+    value = st.number_input(
+        asked.label, value=None, step=1, key=asked.key, help=asked.help, placeholder=asked.example or None
+    )
+    return lambda: required(asked, value)
 
 
 def _float(asked: Asked) -> Value:
-    _begin(asked, asked.default)
-    value = st.number_input(
-        asked.label, value=None, step=0.05, format="%.2f", key=asked.key, help=asked.ask.help or None
-    )
-    return lambda: _required(asked, value)
+    value = st.number_input(asked.label, value=None, step=0.05, format="%g", key=asked.key, help=asked.help)
+    return lambda: required(asked, value)
 
 
 def _bool(asked: Asked) -> Value:
-    _begin(asked, bool(asked.default))
-    value = st.toggle(asked.label, key=asked.key, help=asked.ask.help or None)
+    value = st.toggle(asked.label, key=asked.key, help=asked.help)
     return lambda: value
-
-
-def _text(asked: Asked, placeholder: str = "") -> str:
-    _begin(asked, raw(asked.default) or "")
-    return st.text_input(asked.label, key=asked.key, live="100ms", help=asked.ask.help or None, placeholder=placeholder)
 
 
 def _string(asked: Asked) -> Value:
-    value = _text(asked)
+    value = text_field(asked, asked.example)
     return lambda: value
 
 
-def _list(value: str) -> tuple[str, ...]:
-    return tuple(item for item in value.replace(",", " ").split() if item)
+def _file(asked: Asked) -> Value:
+    """One of the files that were given in this session; another is dropped on the Open page."""
+    given = state.session().files
+    value = st.selectbox(
+        asked.label,
+        given,
+        key=asked.key,
+        format_func=lambda ref: f"{plain(short(ref.name, 60))} · {ref.sha256[:8]}",
+        placeholder="none yet",
+        help=asked.help,
+    )
+    if not given:
+        st.page_link(places.place("Open"), label="Drop a file on the Open page", icon=":material/upload_file:")
+    return lambda: required(asked, value)
 
 
-def _numbers(asked: Asked) -> Value:
-    value = _text(asked, "none")
-
-    def read() -> tuple[int, ...]:
-        try:
-            return tuple(int(item) for item in _list(value))
-        except ValueError as error:
-            raise EditError(
-                f"{asked.label} are whole numbers with commas between, such as 512, 128; got {short(value)!r}."
-            ) from error
-
-    return read
-
-
-def _names(asked: Asked) -> Value:
-    value = _text(asked)
-    return lambda: _list(value)
-
-
-def _patterns(asked: Asked) -> Value:
-    value = _text(asked, "layer1, *.bn1" if asked.default is None else "none")
-    patterns = _list(value)
-    if patterns:
-        st.caption(matching.counted(asked.structure, patterns))
-    return lambda: patterns
-
-
-def _required(asked: Asked, value: Any) -> Any:
-    if value is not None:
-        return value
-    if asked.default is None or asked.type in (int, float):
-        raise Unfilled(f"{asked.label} is still empty. Fill it in to see what changes.")
-    return asked.default
-
-
-_WIDGETS: dict[Any, Callable[[Asked], Value]] = {
-    ModulePath: _module,
-    Layer: _layer,
-    int: _int,
-    float: _float,
-    bool: _bool,
-    str: _string,
+_WIDGETS: dict[Any, Widget] = {
+    ModulePath: Widget(_module, _held_module),
+    Layer: Widget(_layer, _held_layer),
+    int: Widget(_int, _same),
+    float: Widget(_float, _same),
+    bool: Widget(_bool, lambda _, value: bool(value)),
+    str: Widget(_string, lambda _, value: value or ""),
+    FileRef: Widget(_file, _same),
+    **several.WIDGETS,
 }
-_TUPLES: dict[Any, Callable[[Asked], Value]] = {int: _numbers, str: _names, Pattern: _patterns}
+"""By the type of the field."""

@@ -3,6 +3,8 @@
 - Truncate: up to features.denseblock2.denselayer3.conv1 · 128 channels
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torchvision import models
@@ -11,10 +13,10 @@ from torchvision import models
 class DenseNetToFeaturesDenseblock2Denselayer3Conv1(nn.Module):
     """DenseNet up to `features.denseblock2.denselayer3.conv1`."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         block = model.features.denseblock2["denselayer3"]
-        self.features = nn.ModuleDict({
+        self.features: Any = nn.ModuleDict({
             "conv0": model.features.conv0,
             "norm0": model.features.norm0,
             "relu0": model.features.relu0,

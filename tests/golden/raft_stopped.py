@@ -37,7 +37,7 @@ class RAFTToFeatureEncoderLayer2(RAFT):
 
 
 def build_model() -> nn.Module:
-    model = models.optical_flow.raft_small(weights=None)
+    model: Any = models.optical_flow.raft_small(weights=None)
     model.__class__ = RAFTToFeatureEncoderLayer2
     model.out_channels = 64
     return model

@@ -3,6 +3,8 @@
 - Truncate: up to layer2.0.conv2 · 128 channels
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torchvision import models
@@ -11,7 +13,7 @@ from torchvision import models
 class ResNetToLayer2_0Conv2(nn.Module):
     """ResNet up to `layer2.0.conv2`."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.conv1 = model.conv1
         self.bn1 = model.bn1
@@ -19,7 +21,7 @@ class ResNetToLayer2_0Conv2(nn.Module):
         self.maxpool = model.maxpool
         self.layer1 = model.layer1
         block = model.layer2[0]
-        self.layer2 = nn.ModuleDict({
+        self.layer2: Any = nn.ModuleDict({
             "0": nn.ModuleDict({
                 "conv1": block.conv1,
                 "bn1": block.bn1,

@@ -5,6 +5,7 @@
 """
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torchvision import models
 class ResNetToLayer3_1(nn.Module):
     """ResNet up to `layer3.1`."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.conv1 = model.conv1
         self.bn1 = model.bn1

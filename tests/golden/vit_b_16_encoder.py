@@ -3,6 +3,8 @@
 - Truncate: up to encoder · 768 channels
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torchvision import models
@@ -11,7 +13,7 @@ from torchvision import models
 class VisionTransformerToEncoder(nn.Module):
     """VisionTransformer up to `encoder`."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.class_token = model.class_token
         self.conv_proj = model.conv_proj

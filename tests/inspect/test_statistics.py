@@ -52,5 +52,32 @@ def test_histogram_of_one_value() -> None:
     assert (found.edges[0], found.edges[-1]) == (0.5, 1.5)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [[3e38, -3e38, 1.0], [1e20, 1e20], [0.0, 1e-45], [-7.0, -7.0]],
+    ids=["wider than float32", "one large value", "subnormal", "one negative value"],
+)
+def test_histogram_at_the_ends_of_float32(values: list[float]) -> None:
+    found = histogram(torch.tensor(values))
+    assert found is not None
+    assert sum(found.counts) == len(values)
+    assert list(found.edges) == sorted(set(found.edges))
+
+
+def test_no_histogram_where_a_width_overflows() -> None:
+    assert histogram(torch.tensor([1.7e308, -1.7e308], dtype=torch.float64)) is None
+
+
+@pytest.mark.parametrize("tensor", [torch.randn(7, 11, 5).transpose(0, 2), torch.arange(3.0).expand(50, 3)])
+def test_pieces_come_to_the_same(tensor: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, bins = statistics(tensor), histogram(tensor)
+    monkeypatch.setattr("modelview.inspect.statistics.PIECE", 16)
+    found = statistics(tensor)
+    assert (found.mean, found.std) == (pytest.approx(whole.mean, abs=1e-6), pytest.approx(whole.std))
+    assert (found.n_elements, found.min, found.max) == (whole.n_elements, whole.min, whole.max)
+    assert found.zeros == whole.zeros
+    assert histogram(tensor) == bins
+
+
 def test_complex_numbers_count_as_two() -> None:
     assert statistics(torch.tensor([1 + 3j])).mean == 2.0

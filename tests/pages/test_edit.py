@@ -3,15 +3,30 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from modelview.edits.adapt_input import AdaptInput
+from modelview.edits.add_input import AddInput
+from modelview.edits.add_outputs import AddOutputs
+from modelview.edits.append import Append
 from modelview.edits.base import EDITS
 from modelview.edits.freeze import Freeze
+from modelview.edits.fuse_stages import FuseStages
+from modelview.edits.insert_layer import InsertLayer
+from modelview.edits.learning_rates import LearningRates
 from modelview.edits.replace_layer import ReplaceLayer
+from modelview.edits.select_classes import SelectClasses
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
+from modelview.layers import Layer
 from modelview.opening import open_recipe
+from modelview.recipe import Recipe
+from modelview.sources.torchvision import Torchvision
+from modelview.ui import kinds
 from tests.pages.app import errors, go, session, start, text
+from tests.pages.screen import page, show
 
 BASE = open_recipe("resnet18")
+TRAINED = Recipe(Torchvision("resnet18", "IMAGENET1K_V1"))
+MODELS = ("resnet18", "vit_b_16", "fasterrcnn_mobilenet_v3_large_320_fpn", "raft_small")
 
 
 def form(kind: str, *edits: object, model: str = "resnet18") -> AppTest:
@@ -20,15 +35,43 @@ def form(kind: str, *edits: object, model: str = "resnet18") -> AppTest:
     return at.run()
 
 
+def widgets_of(at: AppTest, kind: str) -> list[str]:
+    """The keys of the fields that the form of `kind` asks for."""
+    drawn = (*at.text_input, *at.text_area, *at.number_input, *at.selectbox, *at.multiselect, *at.toggle)
+    return [widget.key for widget in drawn if str(widget.key).startswith(f"{kind}.")]
+
+
 def code(at: AppTest) -> str:
     return str(at.code[0].value)
 
 
-@pytest.mark.parametrize("kind", list(EDITS))
-def test_every_kind_of_edit_has_a_form(kind: str) -> None:
-    at = form(kind)
-    assert errors(at) == ""
-    assert kind in at.button_group(key="kind").options or EDITS[kind].title in at.button_group(key="kind").options
+@pytest.mark.parametrize("model", MODELS)
+def test_every_kind_of_edit_has_a_form(model: str) -> None:
+    at = start("4_Edit", model)
+    for kind in EDITS:
+        at.session_state["kind"] = kind
+        at.run()
+        assert not at.exception, kind
+        assert EDITS[kind].title in [EDITS[str(group.value)].title for group in at.button_group if group.value]
+        assert widgets_of(at, kind), kind
+
+
+def test_every_kind_of_edit_is_in_one_group() -> None:
+    found = [kind for group in kinds.groups().values() for kind in group]
+    assert sorted(found) == sorted(EDITS)
+
+
+def test_a_kind_that_no_group_names_is_among_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(kinds.GROUPS, "Inputs & outputs", ("adapt_input", "not_there"))
+    assert kinds.groups()["Inputs & outputs"] == ["adapt_input"]
+    assert kinds.groups()["Other"] == ["add_input", "add_outputs"]
+
+
+def test_a_click_on_a_kind_leaves_the_other_groups() -> None:
+    at = form("swap_head")
+    at.button_group(key="kind.3").set_value("freeze").run()
+    assert [group.value for group in at.button_group] == [None, None, None, "freeze"]
+    assert at.text_input(key="freeze.patterns").value == "*"
 
 
 def test_without_a_model_the_page_leads_to_open() -> None:
@@ -123,9 +166,167 @@ def test_what_another_page_proposes_is_filled_in() -> None:
     assert "| `1 × 128 × 1 × 1` |" in text(at)
 
 
+def test_appended_layers_are_rows_of_a_name_and_a_layer() -> None:
+    at = form("append")
+    assert at.text_area(key="append.layers").value == "relu = ReLU()\nfc1 = Linear(1000, 10)"
+    at.button(key="append.start_1").click().run()
+    assert "train with NLLLoss" in text(at)
+    at.text_area(key="append.layers").input("tanh = Tanh()\n\n  fc = Linear(1000, 3, bias=False) ").run()
+    at.button(key="apply").click().run()
+    expected = Append((("tanh", Layer("Tanh()")), ("fc", Layer("Linear(1000, 3, bias=False)"))))
+    assert session(at).recipe == BASE.then(expected)
+
+
+def test_modules_are_chosen_with_their_shapes_and_keep_their_order() -> None:
+    at = form("add_outputs")
+    assert "Modules are still empty. Fill them in" in text(at)
+    field = at.multiselect(key="add_outputs.paths")
+    assert "layer2 · 1 × 128 × 28 × 28" in [option.replace("\u2009", " ") for option in field.options]
+    field.set_value(["layer4", "layer2"])
+    at.text_input(key="add_outputs.names").input("deep, early")
+    at.selectbox(key="add_outputs.form").select("dict").run()
+    at.button(key="apply").click().run()
+    expected = AddOutputs(("layer4", "layer2"), ("deep", "early"), form="dict")  # type: ignore[arg-type]
+    assert session(at).recipe == BASE.then(expected)
+
+
+def test_modules_that_are_gone_are_not_chosen_any_more() -> None:
+    at = form("fuse_stages")
+    at.session_state["kind"] = "truncate"
+    at.run()
+    at.selectbox(key="truncate.path").select("layer3").run()
+    at.button(key="apply").click().run()
+    at.session_state["fuse_stages.paths"] = ["layer2", "layer4"]
+    at.session_state["kind"] = "fuse_stages"
+    at.run()
+    assert at.multiselect(key="fuse_stages.paths").value == ["layer2"]
+
+
+def test_rows_that_are_marked_on_the_layers_page_are_the_stages() -> None:
+    at = start("2_Layers", "resnet18")
+    at.button_group(key="layers.depth").set_value(1).run()
+    shown = list(at.dataframe[0].value["Module"])
+    show(at, "layers.table", rows=[shown.index("layer2"), shown.index("layer4")])
+    at.button(key="layers.fuse").click().run()
+    assert at.multiselect(key="fuse_stages.paths").value == ["layer2", "layer4"]
+    assert errors(at) == ""
+
+
+@pytest.mark.parametrize(("typed", "size"), [("3", 3), ("8, 56, 56", (8, 56, 56))], ids=["numbers", "a feature map"])
+def test_a_size_is_one_number_or_several(typed: str, size: object) -> None:
+    at = form("add_input")
+    at.text_input(key="add_input.size").input(typed)
+    at.selectbox(key="add_input.at").select("layer1" if "," in typed else "avgpool")
+    at.number_input(key="add_input.num_outputs").set_value(None).run()
+    at.button(key="apply").click().run()
+    edit = session(at).recipe.edits[-1]  # type: ignore[union-attr]
+    assert isinstance(edit, AddInput)
+    assert (edit.size, edit.num_outputs) == (size, None)
+    assert len(session(at).recipe.example) == 2  # type: ignore[union-attr]
+
+
+def test_what_may_be_left_empty_is_none() -> None:
+    at = form("adapt_input")
+    at.number_input(key="adapt_input.channels").set_value(None)
+    at.text_input(key="adapt_input.size").input("128, 160").run()
+    at.button(key="apply").click().run()
+    assert session(at).recipe == BASE.then(AdaptInput(None, (128, 160)))
+
+
+def test_a_layer_is_inserted_with_the_width_of_its_place() -> None:
+    at = form("insert_layer")
+    at.selectbox(key="insert_layer.path").select("layer1").run()
+    assert at.text_input(key="insert_layer.layer").value == ""
+    at.text_input(key="insert_layer.layer").input("BatchNorm2d()").run()
+    at.selectbox(key="insert_layer.path").select("layer2").run()
+    at.button(key="apply").click().run()
+    assert session(at).recipe == BASE.then(InsertLayer("layer2", "BatchNorm2d()"))  # type: ignore[arg-type]
+
+
+def test_classes_are_found_by_name_and_typed_by_number() -> None:
+    at = page("Edit", TRAINED)
+    at.session_state["kind"] = "select_classes"
+    at.run()
+    field = at.multiselect(key="select_classes.indices")
+    assert field.options[1] == "1 · goldfish"
+    field.set_value([1, "7, 3", "tench"]).run()
+    at.button(key="apply").click().run()
+    assert session(at).recipe == TRAINED.then(SelectClasses((1, 7, 3, "tench")))
+
+
+def test_a_class_that_was_meant_is_one_click_away() -> None:
+    at = page("Edit", TRAINED)
+    at.session_state["kind"] = "select_classes"
+    at.run()
+    at.multiselect(key="select_classes.indices").set_value([3, "goldfsh"]).run()
+    assert "Did you mean 'goldfish'" in errors(at)
+    at.button(key="remedy_0").click().run()
+    assert at.multiselect(key="select_classes.indices").value == [3, "goldfish"]
+    assert errors(at) == ""
+
+
+def test_each_group_of_learning_rates_is_a_pattern_and_its_rate() -> None:
+    at = form("learning_rates")
+    at.text_input(key="learning_rates.groups").input("layer4 = 1e-4, fc=1e-3").run()
+    at.button(key="apply").click().run()
+    assert session(at).recipe == BASE.then(LearningRates((("layer4", "1e-4"), ("fc", "1e-3"))))
+
+
+def test_what_takes_up_the_other_width_is_said_on_its_button() -> None:
+    at = form("delete_layer", model="vgg11")
+    at.selectbox(key="delete_layer.path").select("features.0").run()
+    words = [button.label.replace("\\", "").replace("\u2009", " ") for button in at.button if _remedy(button.key)]
+    assert words == [
+        "without features.0 · features.3 → Conv2d(3, 128, kernel_size=3, padding=1)",
+        "features.0 → Conv2d(3, 64, kernel_size=1)",
+        "without features.0 · begins with 1 × 64 × 224 × 224",
+    ]
+    at.button(key="instead_1").click().run()
+    assert at.selectbox(key="delete_layer.adapt").value == "1x1"
+    assert not at.button(key="apply").disabled
+
+
+def _remedy(key: str | None) -> bool:
+    return str(key).startswith("instead_")
+
+
+def test_what_is_not_what_the_forward_computes_is_a_warning() -> None:
+    at = form("first_children", FuseStages(("layer3", "layer4"), 3))  # type: ignore[arg-type]
+    assert [warning.value for warning in at.warning if "This is not what the forward computes" in warning.value]
+    assert not at.button(key="apply").disabled
+
+
+def test_a_model_with_two_inputs_is_looked_at_and_exported_like_any() -> None:
+    extra = AddInput(num_outputs=10)
+    at = start("4_Edit", "resnet18", extra)
+    assert errors(at) == ""
+    for name in ("1_Open", "2_Layers", "3_Graph", "5_Features", "6_Export"):
+        assert errors(go(at, name)) == "", name
+    go(at, "2_Layers")
+    at.number_input(key="sidebar.input.0.height").set_value(128)
+    at.number_input(key="sidebar.input.1.batch").set_value(2)
+    at.number_input(key="sidebar.input.0.batch").set_value(2).run()
+    at.button(key="sidebar.use_input").click().run()
+    assert session(at).inputs == ((2, 3, 128, 224), (2, 1))
+
+
 @pytest.mark.parametrize(
     ("kind", "key", "value", "message"),
     [
+        ("append", "layers", "fc1 Linear(1000, 10)", "Line 1 of Layers is a name and a layer, such as fc = Linear"),
+        ("append", "layers", "a = ReLU()\nb =", "Line 2 of Layers is a name and a layer"),
+        ("append", "layers", "Linear(1000, 10, bias=False)", "Line 1 of Layers is a name and a layer"),
+        ("append", "layers", "fc = Linaer(1000, 10)", "Did you mean 'Linear'"),
+        ("append", "layers", "fc = Linear(7, 10)", "takes"),
+        ("add_input", "size", "many", "Size is whole numbers with commas between, such as 3; got 'many'"),
+        ("add_input", "size", "0", "whole numbers from 1 up"),
+        ("add_input", "num_outputs", -1, "The number of outputs is a whole number from 1 up"),
+        ("adapt_input", "size", "large", "Size is whole numbers with commas between"),
+        ("select_classes", "indices", "3, goldfish", "choose by number, from 0 to 999"),
+        ("learning_rates", "groups", "layer4", "Groups are pairs with = between, such as layer4 = 1e-4"),
+        ("learning_rates", "groups", "layr4 = 1e-4", "Did you mean 'layer4'"),
+        ("learning_rates", "default", "fast", "A learning rate is a number above 0"),
+        ("rename", "names", "fcc = head", "Did you mean"),
         ("swap_head", "num_classes", 0, "whole number from 1 up; got 0"),
         ("swap_head", "num_classes", -5, "whole number from 1 up; got -5"),
         ("swap_head", "num_classes", 10**14, "this machine has"),
@@ -140,7 +341,7 @@ def test_what_another_page_proposes_is_filled_in() -> None:
 )
 def test_what_cannot_be_done_is_said_and_changes_nothing(kind: str, key: str, value: object, message: str) -> None:
     at = form(kind)
-    fields = [*at.number_input, *at.text_input]
+    fields = [*at.number_input, *at.text_input, *at.text_area]
     field = next(field for field in fields if field.key == f"{kind}.{key}")
     field.set_value(value).run()  # type: ignore[arg-type]
     assert message in errors(at)

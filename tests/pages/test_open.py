@@ -1,13 +1,26 @@
 """The Open page: search, filter, choose, open; recipes; the first visit."""
 
+import argparse
+import math
+import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
+import safetensors.torch
+import torch
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
+from torch import nn
+from torchvision import models
 
+from modelview import files
+from modelview.checkpoints.reading import Checkpoint
 from modelview.edits.freeze import Freeze
 from modelview.edits.swap_head import SwapHead
 from modelview.opening import open_recipe
+from modelview.ui.state import SESSION, Session
 from tests.pages.app import ROOT, errors, go, session, start, text
 
 
@@ -174,3 +187,206 @@ def test_a_recipe_that_cannot_be_opened(pasted: str, message: str) -> None:
 def test_every_page_stands_without_a_model(page: Path) -> None:
     at = start(page.stem)
     assert errors(at) == ""
+
+
+def given(content: object, folder: Path, name: str = "weights.pth") -> AppTest:
+    """The Open page of a session that was given a file."""
+    torch.save(content, folder / name)
+    at = start()
+    at.session_state[SESSION] = Session(files=(files.give(folder / name),))
+    return at.run()
+
+
+def test_a_file_is_described_and_opened(tmp_path: Path) -> None:
+    at = given({"epoch": 3, "state_dict": nn.DataParallel(models.squeezenet1_1(num_classes=4)).state_dict()}, tmp_path)
+    said = text(at)
+    assert "A training checkpoint, epoch 3. Its weights are at 'state_dict'." in said
+    assert "It fits torchvision squeezenet1_1 with 4 classes; 52 of 52 tensors match." in said
+    at.button(key="open_file").click().run()
+    assert errors(at) == ""
+    assert [edit.title for edit in session(at).recipe.edits] == ["Load weights"]  # type: ignore[union-attr]
+
+
+def test_a_file_that_fits_nothing_says_so_and_cannot_be_opened(tmp_path: Path) -> None:
+    at = given({"a": torch.ones(3)}, tmp_path)
+    assert "No known architecture fits these 1 tensors." in text(at)
+    assert not [button for button in at.button if button.key == "open_file"]
+
+
+def test_what_the_file_asks_for_is_listed(tmp_path: Path) -> None:
+    at = given({"w": torch.ones(3), "args": argparse.Namespace(lr=0.1)}, tmp_path)
+    assert "The file asks for `argparse.Namespace`. None of it was imported or run." in text(at)
+
+
+def test_several_state_dicts_are_a_choice(tmp_path: Path) -> None:
+    model = models.squeezenet1_1(num_classes=4)
+    at = given({"model": model.state_dict(), "ema": model.state_dict()}, tmp_path)
+    assert at.selectbox(key="received.at").options == ["model", "ema"]
+    at.selectbox(key="received.at").select("ema").run()
+    at.button(key="open_file").click().run()
+    assert session(at).recipe.edits[0].at == "ema"  # type: ignore[union-attr]
+
+
+def test_names_from_a_file_are_text(tmp_path: Path) -> None:
+    at = given({"<b>x</b>": torch.ones(3), "[a](javascript:b)": 3}, tmp_path)
+    assert errors(at) == ""
+    assert not any("](javascript" in element.value for element in at.markdown)
+
+
+def architecture(at: AppTest) -> Selectbox:
+    """The choice of what a file is opened as."""
+    (box,) = [box for box in at.selectbox if box.label == "Architecture"]
+    return box
+
+
+@pytest.mark.parametrize(
+    ("chosen", "spec"),
+    [
+        (None, "squeezenet1_1"),
+        ("torchvision:squeezenet1_0", "squeezenet1_0"),
+    ],
+)
+def test_another_architecture_that_fits_is_a_choice(chosen: str | None, spec: str, tmp_path: Path) -> None:
+    at = given(models.squeezenet1_1(num_classes=4).state_dict(), tmp_path)
+    assert architecture(at).options == ["squeezenet1_1 · 100%", "squeezenet1_0 · 58%"]
+    if chosen:
+        architecture(at).select(chosen).run()
+    assert f"It fits torchvision {spec} with 4 classes" in text(at)
+    at.button(key="open_file").click().run()
+    assert errors(at) == ""
+    assert session(at).recipe.source.name == spec  # type: ignore[union-attr]
+
+
+def test_architectures_that_no_file_tells_apart_are_a_choice(tmp_path: Path) -> None:
+    model = models.shufflenet_v2_x0_5(num_classes=3)
+    at = given(model.state_dict(), tmp_path)
+    architecture(at).select("torchvision:quantized_shufflenet_v2_x0_5").run()
+    assert "It fits torchvision quantized_shufflenet_v2_x0_5 with 3 classes" in text(at)
+    assert "Equal in names and shapes: shufflenet_v2_x0_5." in text(at)
+    at.button(key="open_file").click().run()
+    recipe = session(at).recipe
+    assert recipe is not None
+    assert recipe.source.name == "quantized_shufflenet_v2_x0_5"  # type: ignore[attr-defined]
+    assert torch.equal(recipe.build().state_dict()["fc.bias"], model.state_dict()["fc.bias"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"a": torch.ones(3)}, models.alexnet(num_classes=2).state_dict(), models.squeezenet1_1(num_classes=4)],
+    ids=["fits nothing", "fits one", "a whole module"],
+)
+def test_without_another_that_fits_there_is_no_choice(content: object, tmp_path: Path) -> None:
+    at = given(content, tmp_path)
+    assert errors(at) == ""
+    assert "Architecture" not in [box.label for box in at.selectbox]
+
+
+def test_choices_are_the_file_s_own(tmp_path: Path) -> None:
+    at = given(models.squeezenet1_1(num_classes=4).state_dict(), tmp_path, "first.pth")
+    architecture(at).select("torchvision:squeezenet1_0").run()
+    torch.save(models.squeezenet1_1(num_classes=4).state_dict(), tmp_path / "second.pth")
+    first, second = session(at).files[0], files.give(tmp_path / "second.pth")
+    at.session_state[SESSION] = Session(files=(first, second))
+    at.run()
+    at.selectbox(key="received.file").select(second).run()
+    assert architecture(at).value == "torchvision:squeezenet1_1"
+    at.selectbox(key="received.file").select(first).run()
+    assert architecture(at).value == "torchvision:squeezenet1_0"
+
+
+def tensor_chosen(at: AppTest, row: int) -> AppTest:
+    """The row of the table of the file's tensors clicked."""
+    (key,) = [str(table.key) for table in at.dataframe if str(table.key).startswith("contents.tensors")]
+    at.session_state[key] = {"selection": {"rows": [row], "columns": [], "cells": []}}
+    return at.run()
+
+
+def test_a_tensor_is_chosen_and_its_values_are_shown(tmp_path: Path) -> None:
+    values = torch.tensor([[1.0, math.nan, math.inf], [0.0, 2.0, 0.0]])
+    at = given({"a": torch.ones(3), "layer.weight": values}, tmp_path)
+    assert "Choose a row" in text(at)
+    said = text(tensor_chosen(at, 1))
+    assert "**`layer.weight`** `2 × 3` float32" in said
+    assert "| 6 | 0.75 | 0.829 | 0 | 2 | 33.3% | 1 | 1 |" in said
+    assert "Choose a row" not in said
+    assert errors(at) == ""
+
+
+@pytest.mark.parametrize(
+    ("make", "said", "refused"),
+    [
+        (lambda: torch.tensor([1 + 3j]), "| 2 | 2 | 1 | 1 | 3 | 0.0% | 0 | 0 |", ""),
+        (lambda: torch.tensor([0.0, 2.0]).to(torch.float8_e4m3fn), "| 2 | 1 | 1 | 0 | 2 | 50.0% | 0 | 0 |", ""),
+        (lambda: torch.eye(2).to_sparse(), "Only stored values count: 2 of 4 elements", ""),
+        (lambda: torch.full((2,), math.nan), "| 2 | – | – | – | – | – | 2 | 0 |", ""),
+        (lambda: torch.ones(2, device="meta"), "", "cannot be read: it was saved from the meta device"),
+        (lambda: torch.ones(1).expand(1 << 40), "", "figures are made of no such tensor"),
+        (lambda: torch.zeros(4, dtype=torch.uint8).view(torch.bits8), "", "are bits8, which no figures can be made of"),
+    ],
+    ids=["complex", "fp8", "sparse", "NaN alone", "meta", "repeated", "bits"],
+)
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_every_tensor_has_figures_or_a_sentence(
+    make: Callable[[], torch.Tensor], said: str, refused: str, tmp_path: Path
+) -> None:
+    at = tensor_chosen(given({"w": make()}, tmp_path), 0)
+    assert said in text(at)
+    assert refused in errors(at)
+    assert bool(refused) == bool(errors(at))
+
+
+def test_another_file_has_nothing_chosen(tmp_path: Path) -> None:
+    at = tensor_chosen(given({"w": torch.rand(3)}, tmp_path), 0)
+    torch.save({"v": torch.rand(3)}, tmp_path / "other.pth")
+    at.session_state[SESSION] = Session(files=(files.give(tmp_path / "other.pth"),))
+    assert "Choose a row" in text(at.run())
+
+
+def until_checked(at: AppTest) -> AppTest:
+    for _ in range(100):
+        if "Checking values" not in " ".join(str(bar.proto.text) for bar in at.get("progress")):
+            return at
+        time.sleep(0.1)
+        at.run()
+    raise AssertionError("The check did not end.")
+
+
+def test_all_values_are_checked_by_themselves(tmp_path: Path) -> None:
+    at = until_checked(given({"w": torch.rand(3000)}, tmp_path))
+    assert "All values are intact: 12 KB have the CRC-32 that was stored with them." in text(at)
+
+
+def test_a_format_without_checksums_says_so(tmp_path: Path) -> None:
+    safetensors.torch.save_file({"w": torch.rand(30)}, tmp_path / "w.safetensors")
+    at = start()
+    at.session_state[SESSION] = Session(files=(files.give(tmp_path / "w.safetensors"),))
+    assert "This format stores no checksums; the values can be read." in text(until_checked(at.run()))
+
+
+def test_the_page_does_not_wait_for_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on = Event()
+    monkeypatch.setattr(Checkpoint, "verify", lambda *_: goes_on.wait(60))
+    at = given(models.squeezenet1_1(num_classes=5).state_dict(), tmp_path)
+    assert "Checking values" in " ".join(bar.proto.text for bar in at.get("progress"))
+    assert at.button(key="open_file")
+    goes_on.set()
+    assert "All values are intact" in text(until_checked(at.run()))
+
+
+def damaged(folder: Path) -> Path:
+    """A file whose tensor "w" was changed after it was saved."""
+    saved, other = torch.rand(3000), torch.rand(3000)
+    torch.save({"w": saved, "whole": torch.ones(3)}, folder / "weights.pth")
+    content = (folder / "weights.pth").read_bytes()
+    (folder / "weights.pth").write_bytes(content.replace(saved.numpy().tobytes(), other.numpy().tobytes()))
+    return folder / "weights.pth"
+
+
+def test_a_damaged_file_says_so(tmp_path: Path) -> None:
+    at = start()
+    at.session_state[SESSION] = Session(files=(files.give(damaged(tmp_path)),))
+    at = until_checked(at.run())
+    assert "'weights.pth' is damaged: some values do not have the CRC-32 stored with them." in errors(at)
+    assert "intact" not in text(at)
+    assert "damaged: the values of 'w' do not have" in errors(tensor_chosen(at, 0))
+    assert "| 3 | 1 | 0 |" in text(tensor_chosen(at, 1))

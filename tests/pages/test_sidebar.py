@@ -5,6 +5,7 @@ import pytest
 from modelview.edits.freeze import Freeze
 from modelview.edits.replace_layer import ReplaceLayer
 from modelview.edits.swap_head import SwapHead
+from modelview.edits.truncate import Truncate
 from modelview.opening import open_recipe
 from modelview.ui.state import SESSION
 from tests.pages.app import errors, session, start, text
@@ -98,3 +99,12 @@ def test_names_of_the_model_are_text() -> None:
     at = start("4_Edit", "resnet18", ReplaceLayer("fc", "Linear(512, 8)"))  # type: ignore[arg-type]
     assert SESSION in at.session_state
     assert "fc → Linear(in_features=512" in text(at) or "fc → Linear(512, 8)" in text(at)
+
+
+def test_what_a_step_promises_is_said_and_then_proved() -> None:
+    at = start("4_Edit", "squeezenet1_1", Truncate("features.3"), SwapHead(4))
+    assert "compared when the weights are first made" in text(at)
+    session(at).recipe.build()
+    at.run()
+    assert "Proved: the output and features.3 of the model before, equal to the last bit" in text(at)
+    assert "compared when" not in text(at), "a new head promises nothing"

@@ -1,0 +1,121 @@
+"""Values from inside, returned too."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from modelview.edits.base import EDITS, Change, Edit
+from modelview.edits.naming import as_paths
+from modelview.edits.tapping import tap, width
+from modelview.errors import EditError
+from modelview.fields import Ask, ModulePath
+from modelview.names import unknown
+from modelview.proof import Pair, Promise
+from modelview.rewrite import Hand, Tap, Wiring, camel, plan_rewiring
+from modelview.structure import Structure
+from modelview.trace.shapes import is_shape, text
+
+FORMS = ("tuple", "dict")
+
+
+@EDITS.register("add_outputs")
+@dataclass(frozen=True)
+class AddOutputs(Edit):
+    """Return what the modules at `paths` return beside the final output, which comes first, or instead of it.
+
+    names: keys of the dict, one a path; the paths themselves by default. form: "tuple" or "dict", where the final
+    output is "out" unless it is a dict already. keep_final: off, only these values are returned and whatever runs
+    after the last of them is dropped, as for a feature pyramid.
+    """
+
+    title: ClassVar[str] = "Add outputs"
+    keeps: ClassVar = "values"
+
+    paths: Annotated[tuple[ModulePath, ...], Ask("Modules", "Whose outputs are returned, in this order.")]
+    names: Annotated[tuple[str, ...] | None, Ask("Names", "Keys of the dict, one for each module.", rare=True)] = None
+    form: Annotated[str, Ask("Returned as", choices=FORMS)] = "tuple"
+    keep_final: Annotated[bool, Ask("With the final output", "Off: only these, and what runs after is dropped.")] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "paths", as_paths(self.paths))
+        names: Any = (self.names,) if isinstance(self.names, str) else self.names
+        object.__setattr__(self, "names", tuple(names) if names else None)
+
+    def plan(self, before: Structure) -> Change:
+        names = self._names(before)
+        taps = tuple(tap(before, path, name) for path, name in zip(self.paths, names, strict=True))
+        kind, is_dict = type(before.model).__name__, isinstance(before.trace.output, dict)
+        wiring = Wiring(
+            f"{kind}{'With' if self.keep_final else 'To'}{''.join(camel(path) for path in self.paths[:4])}",
+            f"{kind} that returns {', '.join(f'`{path}`' for path in self.paths)}"
+            + (" beside its output." if self.keep_final else "."),
+            taps=taps,
+            end=lambda hand, final, values: self._end(hand, final, values, names, is_dict=is_dict),
+            stops=not self.keep_final,
+            drops=not self.keep_final,
+            returns=self._annotation(before),
+        )
+        rewired = plan_rewiring(before.model, wiring)
+        summary = ("output, " if self.keep_final else "") + ", ".join(self.paths)
+        return Change(
+            summary,
+            rewired.apply,
+            rewired.code,
+            tuple(self._notes(before, taps)),
+            heads=None if self.keep_final else (),
+            reclassed=not self.keep_final,
+            promise=Promise(tuple((found.path, found.call) for found in taps), self._pairs),
+        )
+
+    def _pairs(self, output: Any, caught: tuple[Any, ...], after: Any) -> list[Pair]:
+        values = list(after.values()) if isinstance(after, dict) else list(after)
+        added = values[-len(self.paths) :]
+        pairs = [(f"`{path}`", *pair) for path, pair in zip(self.paths, zip(caught, added, strict=True), strict=True)]
+        if not self.keep_final:
+            return pairs
+        return [("the final output", output, values[0] if self._beside(output) else values[: -len(added)]), *pairs]
+
+    def _beside(self, output: Any) -> bool:
+        """Whether the final output is one of the values returned, rather than a dict that took them in."""
+        return self.form == "tuple" or not isinstance(output, dict)
+
+    def _names(self, before: Structure) -> tuple[str, ...]:
+        if not self.paths:
+            raise EditError("Choose at least one module whose output is to be returned.")
+        if self.form not in FORMS:
+            raise unknown("form", str(self.form), FORMS)
+        if twice := [path for path in self.paths if self.paths.count(path) > 1]:
+            raise EditError(f"`{twice[0]}` stands twice among the outputs; each is returned once.")
+        names = self.names or self.paths
+        if len(names) != len(self.paths):
+            raise EditError(f"There are {len(self.paths)} modules and {len(names)} names; give each its own.")
+        if wrong := [name for name in self.names or () if not isinstance(name, str) or not name]:
+            raise EditError(f"The name of an output is a text that says something, such as layer1; got {wrong[0]!r}.")
+        final = before.trace.output
+        own = tuple(final) if isinstance(final, dict) else ("out",)
+        taken = [*names, *(own if self.form == "dict" and self.keep_final else ())]
+        if twice := [name for name in taken if taken.count(name) > 1]:
+            raise EditError(f"Two outputs would be called {twice[0]!r}; choose other names.")
+        return tuple(names)
+
+    def _end(self, hand: Hand, final: Any, values: tuple[Any, ...], names: tuple[str, ...], *, is_dict: bool) -> Any:
+        if self.form == "tuple":
+            return (final, *values) if self.keep_final else values
+        more = dict(zip(names, values, strict=True))
+        if not self.keep_final:
+            return more
+        return hand.merged(final, more) if is_dict else {"out": final, **more}
+
+    def _annotation(self, before: Structure) -> str:
+        if self.keep_final and not is_shape(before.trace.output):
+            return "Any"
+        return "tuple[Tensor, ...]" if self.form == "tuple" else "dict[str, Tensor]"
+
+    def _notes(self, before: Structure, taps: tuple[Tap, ...]) -> list[str]:
+        notes = []
+        side = before.example[0][-1]
+        for found in taps:
+            shape, axis = width(before, found.path)
+            reduced = f", 1/{side / shape[-1]:g} of the input's width" if len(shape) > 3 and axis == 1 else ""
+            which = f" The last of its {found.n_calls} calls is returned." if found.n_calls > 1 else ""
+            notes.append(f"`{found.path}`: {text(shape)}, {shape[axis]:,} channels{reduced}.{which}")
+        return notes

@@ -1,0 +1,45 @@
+"""Cut the gradient."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from modelview.edits.base import EDITS, Change, Edit
+from modelview.edits.tapping import called
+from modelview.fields import Ask, ModulePath
+from modelview.proof import SAME_OUTPUT
+from modelview.rewrite import Hand, Turn, Wiring, camel, plan_rewiring
+from modelview.structure import Structure
+
+
+@EDITS.register("detach")
+@dataclass(frozen=True)
+class Detach(Edit):
+    """Cut the gradient after the module at `path`: what only leads to its output gets none.
+
+    The values stay as they are. Raises EditError for a module that is never called or returns no single tensor.
+    """
+
+    title: ClassVar[str] = "Detach"
+    keeps: ClassVar = "values"
+
+    path: Annotated[ModulePath, Ask("After", "No gradient passes from behind this module to what is before it.")]
+
+    def plan(self, before: Structure) -> Change:
+        calls = called(before, self.path)
+        name = f"{type(before.model).__name__}DetachedAt{camel(self.path)}"
+        wiring = Wiring(
+            name,
+            f"{type(before.model).__name__} whose gradient ends after `{self.path}`.",
+            turns=(Turn(self.path, _detached, len(calls)),),
+            returns="Any" if not isinstance(before.trace.output, tuple) else "Tensor",
+        )
+        rewired = plan_rewiring(before.model, wiring)
+        notes = (
+            f"`detach()` leaves the value of `{self.path}` with its gradient for whoever holds it; `detach_()` would "
+            "take it out of the graph for everybody, so that what is before it could not be trained by any way.",
+        )
+        return Change(f"no gradient before {self.path}", rewired.apply, rewired.code, notes, promise=SAME_OUTPUT)
+
+
+def _detached(hand: Hand, value: Any) -> Any:
+    return hand.method("detach", value)

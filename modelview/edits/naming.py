@@ -1,0 +1,72 @@
+"""Named layers, as the edits that add them take them."""
+
+from collections.abc import Iterable
+from keyword import iskeyword
+from typing import Any
+
+from torch import nn
+
+from modelview.errors import EditError
+from modelview.fields import ModulePath
+from modelview.layers import Layer
+from modelview.names import short
+
+NamedLayers = tuple[tuple[str, Layer], ...]
+"""Layers with the names of their attributes, in the order in which they run."""
+
+USED = frozenset(
+    {"Any", "Callable", "F", "OrderedDict", "Tensor", "defaultdict", "math", "nn", "ops", "super", "torch"}
+    | {"args", "handle", "handles", "hook", "keep", "kwargs", "module", "output", "self", "values", "x"}
+)
+"""Names that mean something else in the code that is written."""
+
+
+def as_layers(rows: Iterable[tuple[str, Layer | str]]) -> NamedLayers:
+    """The rows with their texts as layers. Raises EditError where a row is not a name and a layer."""
+    rows = tuple(rows)
+    for row in rows:
+        if not (isinstance(row, tuple | list) and len(row) == 2 and isinstance(row[1], Layer | str)):
+            raise EditError(f'Layers are rows of a name and a layer, such as ("fc", "Linear(1000, 10)"); got {row!r}.')
+    return tuple((name, layer if isinstance(layer, Layer) else Layer(layer)) for name, layer in rows)
+
+
+def as_layer(value: object) -> Layer:
+    """A layer, given as one or as its text. Raises EditError for anything else."""
+    if isinstance(value, Layer):
+        return value
+    if not isinstance(value, str):
+        raise EditError(f"A layer is given as text, such as Conv2d(3, 64, 7, stride=2); got {short(repr(value))}.")
+    return Layer(value)
+
+
+def as_paths(paths: Any) -> tuple[ModulePath, ...]:
+    """One path or several, as a tuple."""
+    return (ModulePath(paths),) if isinstance(paths, str) else tuple(paths)
+
+
+def require_names(names: Iterable[str]) -> None:
+    """Raises EditError for names that cannot be attributes, or stand twice."""
+    names = list(names)
+    for name in names:
+        if not is_name(name):
+            raise EditError(f"A layer's name is a Python name, such as fc1; got {name!r}.")
+        if hasattr(nn.Sequential(), name):
+            raise EditError(
+                f"No layer can be called {name!r}: modules have that for something else. Name it otherwise."
+            )
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise EditError(f"Two layers are called {twice[0]!r}; give each its own name.")
+
+
+def require_variables(names: Iterable[str]) -> None:
+    """Raises EditError for names that cannot be arguments in the code that is written."""
+    for name in names:
+        if not is_name(name):
+            raise EditError(f"An argument's name is a Python name, such as add_variable; got {name!r}.")
+        if name in USED:
+            raise EditError(f"{name!r} means something else in the code that is written; choose another name.")
+
+
+def is_name(name: object) -> bool:
+    """Whether it can be an attribute or a variable."""
+    return isinstance(name, str) and name.isidentifier() and not iskeyword(name)

@@ -1,0 +1,81 @@
+"""The values of modules that an edit asks for: which call, which shape, and whether they stay as they are."""
+
+import copy
+from functools import lru_cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modelview.edits.naming import USED, is_name
+from modelview.errors import EditError
+from modelview.rewrite import Tap
+from modelview.structure import Structure
+from modelview.trace.channels import channel_axis
+from modelview.trace.records import Call
+from modelview.trace.shapes import is_shape, text
+
+
+def called(before: Structure, path: str) -> list[Call]:
+    """The calls of the module at `path`, each with one tensor as its result. Raises EditError otherwise."""
+    before.module(path)
+    if before.trace.failed is not None:
+        raise EditError(f"The model does not run, so its values are unknown: {before.trace.failed.sentence}")
+    calls = before.calls(path)
+    if not calls:
+        inner = [c.path for c in before.trace.calls if c.path.startswith(f"{path}.")]
+        hint = f" Choose one inside it, such as `{inner[-1]}`." if inner else ""
+        raise EditError(f"`{path}` is never called, so it has no value.{hint}")
+    for call in calls:
+        if not is_shape(call.outputs) or len(call.outputs) < 2 or not call.result:
+            raise EditError(f"`{path}` returns {text(call.outputs)}; this needs one tensor (N, ...).")
+    return calls
+
+
+def tap(before: Structure, path: str, name: str = "") -> Tap:
+    """The value of the last call of the module at `path`, under the variable `name`."""
+    calls = called(before, path)
+    written = name if is_name(name) else "".join(char if char.isalnum() else "_" for char in path)
+    variable = written if is_name(written) and written not in USED else f"value_{written}"
+    return Tap(path, len(calls) - 1, len(calls), path in overwritten(before), variable)
+
+
+def width(before: Structure, path: str) -> tuple[tuple[int, ...], int]:
+    """The shape of that value, and which of its axes holds the channels. Raises EditError where it is not (N, ...)."""
+    call = called(before, path)[-1]
+    shape = call.outputs
+    if shape[0] != before.example[0][0]:
+        raise EditError(
+            f"`{path}` returns {text(shape)} for one input, so its items are not the input's. Choose another module."
+        )
+    return shape, channel_axis(before.trace, call.result[0])
+
+
+@lru_cache(maxsize=8)
+def overwritten(before: Structure) -> frozenset[str]:
+    """Paths of the modules whose values are changed in place after they have returned them.
+
+    Told by the counters that autograd keeps of each tensor's writes, in one pass on meta in either mode; every
+    module, where the model does not run there.
+    """
+    paths = [path for path, _ in before.model.named_modules(remove_duplicate=False)]
+    try:
+        return frozenset(_written_to(before, train=False) | _written_to(before, train=True))
+    except (RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError):
+        return frozenset(paths)
+
+
+def _written_to(before: Structure, *, train: bool) -> set[str]:
+    model = copy.deepcopy(before.model).train(train)
+    values: list[tuple[str, Tensor, int]] = []
+
+    def note(path: str, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001
+        if isinstance(output, Tensor):
+            values.append((path, output, output._version))
+
+    for path, module in model.named_modules(remove_duplicate=False):
+        module.register_forward_hook(partial(note, path))
+    tensors = [torch.empty((2, *shape[1:]), device="meta") for shape in before.example]
+    with torch.no_grad():
+        model(*before.source.taken(*tensors))
+    return {path for path, value, version in values if value._version != version}

@@ -1,0 +1,63 @@
+"""Where a forward cannot be recorded: the model's own forward, with hooks while it runs."""
+
+import inspect
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from modelview.rewrite.hands import Doing
+from modelview.rewrite.wiring import Turn, Wiring
+
+
+def hooked_class(base: type[nn.Module], wiring: Wiring, names: Mapping[str, str]) -> type[nn.Module]:
+    """A subclass of `base` whose forward is rewired. names: what the new layers are called."""
+
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        args, inputs = _apart(base, args, kwargs, wiring.inputs)
+        hand = Doing(self, names, inputs)
+        values: dict[str, list[Any]] = defaultdict(list)
+        handles = [_turning(self, turn, hand) for turn in wiring.turns]
+        handles += [_catching(self, path, values[path]) for path in dict.fromkeys(tap.path for tap in wiring.taps)]
+        try:
+            x = base.forward(self, *args, **kwargs)
+        finally:
+            for handle in handles:
+                handle.remove()
+        caught = tuple(values[tap.path][tap.call] for tap in wiring.taps)
+        return x if wiring.end is None else wiring.end(hand, x, caught)
+
+    return type(wiring.class_name, (base,), {"forward": forward, "__doc__": wiring.title})
+
+
+def _apart(
+    base: type[nn.Module], args: tuple[Any, ...], kwargs: dict[str, Any], names: tuple[str, ...]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What the model's own forward takes, and the further inputs by name, which are taken out of `kwargs`."""
+    if not names:
+        return args, {}
+    _, *parameters = inspect.signature(inspect.unwrap(base.forward)).parameters.values()
+    n_own = sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
+    n_own -= sum(p.name in kwargs for p in parameters)
+    inputs = dict(zip(names, args[n_own:], strict=False))
+    inputs.update({name: kwargs.pop(name) for name in names if name in kwargs})
+    return args[:n_own], inputs
+
+
+def _turning(model: nn.Module, turn: Turn, hand: Doing) -> Any:
+    def before(module: nn.Module, args: Any) -> Any:  # noqa: ARG001
+        return (turn.function(hand, args[0]), *args[1:])
+
+    def after(module: nn.Module, args: Any, output: Any) -> Any:  # noqa: ARG001
+        return turn.function(hand, output)
+
+    module = model.get_submodule(turn.path)
+    return module.register_forward_pre_hook(before) if turn.before else module.register_forward_hook(after)
+
+
+def _catching(model: nn.Module, path: str, values: list[Any]) -> Any:
+    def keep(module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001
+        values.append(output.clone())
+
+    return model.get_submodule(path).register_forward_hook(keep)

@@ -1,0 +1,177 @@
+"""A rewired forward as a class that a person would write."""
+
+import inspect
+from collections.abc import Mapping, Set
+
+from torch import fx, nn
+
+from modelview.layers import Layer
+from modelview.rewrite.classes import ANY, class_code, forward_lines, indented
+from modelview.rewrite.drafting import Draft
+from modelview.rewrite.hands import Drawing
+from modelview.rewrite.holding import spelled
+from modelview.rewrite.statements import Body
+from modelview.rewrite.values import Untraceable
+from modelview.rewrite.wiring import Turn, Wiring
+from modelview.rewrite.writing import Expressions, import_line
+from modelview.script import Code, quoted
+
+Codes = dict[str, Code]
+"""What makes each new layer, by its name."""
+
+
+def composed_code(draft: Draft, model: nn.Module, wiring: Wiring, codes: Codes) -> Code:
+    """A class that takes what it needs from `model`, and nothing else."""
+    added = _dropouts(draft) | codes
+    return class_code(draft, model, wiring.class_name, wiring.title, None, added, [], wiring.returns)
+
+
+def inherited_code(draft: Draft, model: nn.Module, wiring: Wiring, codes: Codes) -> Code:
+    """A subclass of the model's class with a forward of its own; or one that holds the model, if it is wrapped."""
+    lines, imports = forward_lines(draft, "", wiring.returns)
+    return _class(model, wiring, _dropouts(draft) | codes, lines, tuple(imports))
+
+
+def hooked_code(model: nn.Module, wiring: Wiring, names: Mapping[str, str], codes: Codes) -> Code:
+    """A class whose forward calls the model's own, with hooks where values are caught or changed on their way."""
+    drawn = _Drawn(names)
+    inner = [line for turn in wiring.turns for line in drawn.hook(turn)]
+    hooks = [(turn.path, _registering(turn), _hook_name(turn)) for turn in wiring.turns]
+    if wiring.taps:
+        inner += _catching(clone=any(tap.clone for tap in wiring.taps))
+        hooks += [
+            (path, "register_forward_hook", f"keep({quoted(path)})")
+            for path in dict.fromkeys(tap.path for tap in wiring.taps)
+        ]
+    call, parameters = _call(model, wiring)
+    run = [f"x = {call}"] if not wiring.stops or not hooks else [call]
+    if hooks:
+        handles = [f"    {spelled(model, path, 'self')}.{register}({hook})," for path, register, hook in hooks]
+        inner += ["handles = [", *handles, "]", "try:", *(f"    {line}" for line in run), "finally:"]
+        inner += ["    for handle in handles:", "        handle.remove()"]
+    else:
+        inner += run
+    inner += [f"{tap.name} = values[{quoted(tap.path)}][{_index(tap.call, tap.n_calls)}]" for tap in wiring.taps]
+    inner += drawn.end(wiring)
+    lines = [f"    def forward(self, {parameters}) -> {wiring.returns}:", *indented(inner)]
+    imports = ["from torch import Tensor"] if any("Tensor" in line for line in lines) else []
+    imports += [ANY] if any("Any" in line for line in lines) else []
+    imports += ["from collections import defaultdict", "from collections.abc import Callable"] if wiring.taps else []
+    return _class(model, wiring, codes, lines, (*imports, *drawn.imports))
+
+
+def _class(model: nn.Module, wiring: Wiring, codes: Codes, forward: list[str], imports: tuple[str, ...]) -> Code:
+    more = tuple(line for code in codes.values() for line in code.imports)
+    if wiring.wrapped:
+        made = [f"self.{name} = {code.statements[0]}" for name, code in codes.items()]
+        head = [
+            f"class {wiring.class_name}(nn.Module):",
+            f'    """{wiring.title}"""',
+            "",
+            f"    def __init__(self, {wiring.wrapped}: Any) -> None:",
+            *indented(["super().__init__()", f"self.{wiring.wrapped} = {wiring.wrapped}", *made]),
+            "",
+        ]
+        return Code((f"model = {wiring.class_name}(model)",), ("\n".join([*head, *forward]),), (*imports, *more, ANY))
+    base, own = base_name(type(model))
+    if not own and (wiring.inputs or wiring.returns != "Tensor"):  # the class above it takes or returns another kind
+        forward = [
+            line + "  # type: ignore[override]" if line.startswith("    def forward(") else line for line in forward
+        ]
+    head = [f"class {wiring.class_name}({base}):", f'    """{wiring.title}"""', ""]
+    statements = [f"model.__class__ = {wiring.class_name}"]
+    statements += [f"model.{name} = {code.statements[0]}" for name, code in codes.items()]
+    for old, new in wiring.renamed:
+        statements += [f"model.{new} = model.{old}", f"del model.{old}"]
+    return Code(tuple(statements), ("\n".join([*head, *forward]),), (*imports, *own, *more))
+
+
+def base_name(kind: type[nn.Module]) -> tuple[str, tuple[str, ...]]:
+    """The class as the script names it, and its import. What cannot be imported stands in the script already."""
+    if getattr(nn, kind.__name__, None) is kind:
+        return f"nn.{kind.__name__}", ()
+    try:
+        return kind.__name__, (import_line(kind),)
+    except Untraceable:
+        return kind.__name__, ()
+
+
+def _dropouts(draft: Draft) -> Codes:
+    return {name: Layer(text).code() for name, text in draft.dropouts.items()}
+
+
+def _call(model: nn.Module, wiring: Wiring) -> tuple[str, str]:
+    """The call of the model's own forward, and the parameters of the new one."""
+    target = f"self.{wiring.wrapped}" if wiring.wrapped else "super().forward"
+    _, *given = inspect.signature(inspect.unwrap(type(model).forward)).parameters.values()
+    plain = [p.name for p in given if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    further = "".join(f", {name}: Tensor" for name in wiring.inputs)
+    if len(plain) == len(given) or further:
+        kind = "Tensor" if len(plain) == len(given) else "Any"
+        return f"{target}({', '.join(plain)})", ", ".join(f"{name}: {kind}" for name in plain) + further
+    return f"{target}(*args, **kwargs)", "*args: Any, **kwargs: Any"
+
+
+def _registering(turn: Turn) -> str:
+    return "register_forward_pre_hook" if turn.before else "register_forward_hook"
+
+
+def _hook_name(turn: Turn) -> str:
+    words = "".join(char if char.isalnum() else "_" for char in turn.path)
+    return f"before_{words}" if turn.before else f"after_{words}"
+
+
+def _catching(*, clone: bool) -> list[str]:
+    return [
+        "values: dict[str, list[Any]] = defaultdict(list)",
+        "",
+        "def keep(path: str) -> Callable[..., None]:",
+        "    def hook(module: nn.Module, args: Any, output: Any) -> None:",
+        f"        values[path].append(output{'.clone()' if clone else ''})",
+        "",
+        "    return hook",
+        "",
+    ]
+
+
+def _index(call: int, n_calls: int) -> int:
+    return -1 if call == n_calls - 1 else call
+
+
+class _Drawn:
+    """Small graphs as lines; `imports` that they need."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+        self.imports: dict[str, None] = {}
+
+    def hook(self, turn: Turn) -> list[str]:
+        """A hook that gives what the turn makes of the module's output, or of its first argument."""
+        graph = fx.Graph()
+        output = graph.placeholder("x" if turn.before else "output")
+        graph.output(turn.function(Drawing(graph, self._names), output))
+        outer = {str(node.target) for node in graph.nodes if node.op == "placeholder" and node is not output}
+        if not turn.before:
+            head = f"def {_hook_name(turn)}(module: nn.Module, args: Any, output: Tensor) -> Tensor:"
+            return [head, *(f"    {line}" for line in self._lines(graph, outer)), ""]
+        head = f"def {_hook_name(turn)}(module: nn.Module, args: Any) -> Any:"
+        *lines, last = self._lines(graph, outer)
+        last = f"return ({last.removeprefix('return ')}, *args[1:])"
+        return [head, *(f"    {line}" for line in ("x = args[0]", *lines, last)), ""]
+
+    def end(self, wiring: Wiring) -> list[str]:
+        """What follows when the forward has run."""
+        graph = fx.Graph()
+        final = graph.placeholder("x")
+        values = tuple(graph.placeholder(tap.name) for tap in wiring.taps)
+        hand = Drawing(graph, self._names)
+        graph.output(final if wiring.end is None else wiring.end(hand, None if wiring.stops else final, values))
+        return self._lines(graph)
+
+    def _lines(self, graph: fx.Graph, outer: Set[str] = frozenset()) -> list[str]:
+        """outer: variables of the function around it, which a function inside can only read."""
+        expressions = Expressions(lambda path: f"self.{path}")
+        taken = {"self", "output", "module", "args", "kwargs", "values", "handles", "handle"}
+        body = Body(graph, expressions, taken | outer)
+        self.imports |= expressions.imports
+        return body.lines

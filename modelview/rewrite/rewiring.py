@@ -1,0 +1,209 @@
+"""What it takes to change a model's forward where values pass, and at its end."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from modelview.layers import Layer
+from modelview.rewrite.drafting import Draft, Tail, free_names, remember
+from modelview.rewrite.hands import Drawing
+from modelview.rewrite.hooking import hooked_class
+from modelview.rewrite.rewired_code import composed_code, hooked_code, inherited_code
+from modelview.rewrite.slicing import is_sequential
+from modelview.rewrite.tracing import Recording, Seen, record_points
+from modelview.rewrite.values import Untraceable
+from modelview.rewrite.wiring import Turn, Wiring
+from modelview.script import Code
+
+
+@dataclass(frozen=True)
+class Rewired:
+    """A wiring planned on one model, applied to any of the same structure.
+
+    traced: whether the forward is written anew; False where the model's own runs, with hooks. Such a model
+        cannot be pickled whole.
+    code: the class, and statements that turn `model` into the same.
+    names: what the new layers are called, by the names that were asked for.
+    """
+
+    wiring: Wiring
+    traced: bool
+    code: Code
+    names: Mapping[str, str]
+
+    def apply(self, model: nn.Module) -> nn.Module:
+        """The model, rewired. Its layers are the given model's own, which is used up."""
+        return _Work(model, self.wiring, Layer.build).module(traced=self.traced)
+
+
+def plan_rewiring(model: nn.Module, wiring: Wiring) -> Rewired:
+    """How to change the model's forward as the wiring says. The model stays as it is."""
+    work = _Work(model, wiring, Layer.planned)
+    try:
+        work.draft.module(wiring.class_name)
+        return Rewired(wiring, True, work.code(traced=True), work.names)
+    except Untraceable:
+        return Rewired(wiring, False, work.code(traced=False), work.names)
+
+
+class _Work:
+    """One model and what becomes of it; `make` makes layers of text."""
+
+    def __init__(self, model: nn.Module, wiring: Wiring, make: Callable[[Layer], nn.Module]) -> None:
+        self.model, self.make = model, make
+        self.host = _wrapper(model, wiring.wrapped) if wiring.wrapped else model
+        self.wiring = wiring.inside()
+        free = free_names(wiring.layers, self.host)
+        self.names = {asked: name for (asked, _), (name, _) in zip(wiring.layers, free, strict=True)}
+        self.names |= {name: name for name, _ in wiring.replaced}
+        self.added: Tail = (*wiring.replaced, *free)
+
+    @cached_property
+    def draft(self) -> Draft:
+        """The forward as a graph, wired. Raises Untraceable."""
+        recording = record_points(self.host, self.wiring.n_calls, stop=self.wiring.stops)
+        wire(recording, self.wiring, self.names)
+        _rename(recording.graph, dict(self.wiring.renamed))
+        kept = None if self.wiring.drops else self._whole()
+        draft = Draft(recording, kept)
+        for name, layer in self._layers().items():
+            draft.kept._modules[name] = layer
+        return draft
+
+    def module(self, *, traced: bool) -> nn.Module:
+        if traced:
+            made: nn.Module = self.draft.module(self.wiring.class_name)
+            _keep_numbers(self.host, made)
+            return made
+        for name, layer in self._layers().items():
+            setattr(self.host, name, layer)
+        self.host.__class__ = hooked_class(type(self.host), self.wiring, self.names)
+        return self.host
+
+    def code(self, *, traced: bool) -> Code:
+        codes = {name: Layer(text).code() for name, text in self.added}
+        if not traced or self._calls_its_own_forward:
+            return hooked_code(self.host, self.wiring, self.names, codes)
+        if self.wiring.drops:
+            return composed_code(self.draft, self.host, self.wiring, codes)
+        return inherited_code(self.draft, self.host, self.wiring, codes)
+
+    @property
+    def _calls_its_own_forward(self) -> bool:
+        """Whether nothing changes before the end; a Sequential's own forward would run new layers too."""
+        runs_all = bool(self.added) and is_sequential(self.host)
+        return not (self.wiring.n_calls or self.wiring.renamed or runs_all)
+
+    def _layers(self) -> dict[str, nn.Module]:
+        first = next(self.model.parameters(), None)
+        with torch.device(first.device if first is not None else "cpu"):
+            return {name: self.make(Layer(text)) for name, text in self.added}
+
+    def _whole(self) -> nn.Module:
+        """A module that holds all that the host does, to which layers can be added."""
+        whole = nn.Module()
+        for held in ("_parameters", "_buffers", "_modules"):
+            getattr(whole, held).update(getattr(self.host, held))
+        for old, new in self.wiring.renamed:
+            whole._modules[new] = whole._modules.pop(old)
+        whole._non_persistent_buffers_set = set(self.host._non_persistent_buffers_set)
+        whole.training = self.host.training
+        return whole
+
+
+def wire(recording: Recording, wiring: Wiring, names: Mapping[str, str]) -> None:
+    """Draws the wiring into the recorded graph."""
+    graph = recording.graph
+    hand = Drawing(graph, names)
+    values = []
+    for tap in wiring.taps:
+        seen = recording.seen[tap.path][tap.call]
+        _require_one(seen)
+        value = _cloned(graph, seen) if tap.clone else seen.value
+        value.meta["hint"] = tap.name
+        values.append(value)
+    for turn in wiring.turns:
+        for seen in recording.seen[turn.path]:
+            _require_one(seen)
+            _turned(hand, turn, seen)
+    output = next(reversed(graph.nodes))
+    for name in wiring.inputs:
+        hand.input(name)
+    if wiring.end is not None:
+        with graph.inserting_before(output):
+            returned = wiring.end(hand, None if wiring.stops else output.args[0], tuple(values))
+        output.args = (returned,)
+    if wiring.stops:
+        _without_dead_ends(graph)
+
+
+def _rename(graph: fx.Graph, names: Mapping[str, str]) -> None:
+    for node in graph.nodes:
+        if node.op in ("call_module", "get_attr"):
+            first, dot, rest = str(node.target).partition(".")
+            node.target = names.get(first, first) + dot + rest
+
+
+def _require_one(seen: Seen) -> None:
+    if not isinstance(seen.value, fx.Node):
+        raise Untraceable("a module that returns several values")
+
+
+def _require_leaf(seen: Seen) -> None:
+    if seen.value.op != "call_module" or not seen.value.args:
+        raise Untraceable("a module that is not called as a whole")
+
+
+def _cloned(graph: fx.Graph, seen: Seen) -> fx.Node:
+    with graph.inserting_before(seen.last.next):
+        return graph.call_method("clone", (seen.value,))
+
+
+def _turned(hand: Drawing, turn: Turn, seen: Seen) -> None:
+    if turn.before:
+        _require_leaf(seen)
+        with hand.graph.inserting_before(seen.value):
+            seen.value.args = (turn.function(hand, seen.value.args[0]), *seen.value.args[1:])
+        return
+    after = seen.last.next
+    with hand.graph.inserting_before(after):
+        new = turn.function(hand, seen.value)
+    made, node = set(), after.prev
+    while node is not seen.last:
+        made.add(node)
+        node = node.prev
+    seen.value.replace_all_uses_with(new, delete_user_cb=lambda user: user not in made)
+
+
+def _without_dead_ends(graph: fx.Graph) -> None:
+    """Takes out reads and sizes at the end that nothing needs any more."""
+    for node in reversed(graph.nodes):
+        if not node.users and (node.op == "get_attr" or getattr(node.target, "__module__", "") == "_operator"):
+            graph.erase_node(node)
+
+
+def _wrapper(model: nn.Module, name: str) -> nn.Module:
+    """A module that only calls `model`, its child `name`, and takes what that takes."""
+
+    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return self.get_submodule(name)(*args, **kwargs)
+
+    forward.__wrapped__ = inspect.unwrap(type(model).forward)  # type: ignore[attr-defined]
+    wrapper: nn.Module = type("Wrapper", (nn.Module,), {"forward": forward})()
+    wrapper.add_module(name, model)
+    wrapper.training = model.training
+    return wrapper
+
+
+def _keep_numbers(host: nn.Module, made: nn.Module) -> None:
+    """What the model says of itself: how many channels come out, and of which version its state_dict is."""
+    width = getattr(host, "out_channels", None)
+    if isinstance(width, int) and not isinstance(host, nn.modules.conv._ConvNd):
+        remember(made, "out_channels", width)
+    if host._version != made._version:
+        remember(made, "_version", host._version)

@@ -1,0 +1,145 @@
+"""One row of a container: a layer or a block as a line of text, where `_` is the width that comes in."""
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+from torch import nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from modelview.errors import EditError
+from modelview.layers import KNOWN, Layer
+from modelview.names import short, unknown
+from modelview.script import Code
+from modelview.sources import _blocks
+from modelview.trace.shapes import is_shape, text
+
+_OURS: dict[str, type[nn.Module]] = {
+    "DoubleConv": _blocks.DoubleConv,
+    "Down": _blocks.Down,
+    "OutConv": _blocks.OutConv,
+}
+_RESIDUAL: dict[str, Any] = {"BasicBlock": BasicBlock, "Bottleneck": Bottleneck}
+BLOCKS: dict[str, Any] = _OURS | _RESIDUAL
+"""What a row may be beside a layer: blocks that take one tensor."""
+
+_OF_FEATURES = ("Linear", "LayerNorm", "RMSNorm", "RNN", "LSTM", "GRU", "Transformer")
+"""Classes, by how they begin, whose width is the last axis; that of all others is axis 1, the channels."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A layer, or one of BLOCKS, called with plain values; `_` among them is the width that comes in.
+
+    BasicBlock and Bottleneck get the 1 x 1 shortcut that torchvision's ResNet gives them where widths or sizes differ.
+
+    >>> Part("Conv2d(_, 64, 7)").fitted((1, 3, 224, 224))
+    Part(text='Conv2d(3, 64, 7)')
+    """
+
+    text: str
+
+    def fitted(self, inputs: Any) -> "Part":
+        """With every `_` as the width of `inputs`. Raises EditError, UnknownName."""
+        call = self._call()
+        holes = [value for value in (*call.args, *(k.value for k in call.keywords)) if _is_hole(value)]
+        if not holes:
+            return self
+        width, line = str(self._width(inputs)), self.text.encode()
+        for hole in sorted(holes, key=lambda node: node.col_offset, reverse=True):
+            line = line[: hole.col_offset] + width.encode() + line[hole.end_col_offset :]
+        return Part(line.decode())
+
+    def build(self) -> nn.Module:
+        """The layer with random weights. Raises EditError where the class does not take the arguments."""
+        if self._name not in BLOCKS:
+            return Layer(self.text).build()
+        shortcut = self._shortcut()
+        given = {"downsample": nn.Sequential(*(layer.build() for layer in shortcut))} if shortcut else {}
+        block: nn.Module = self._bound(BLOCKS[self._name], **given)
+        return block
+
+    def code(self) -> Code:
+        """The constructor call as one expression, with the classes and imports it needs."""
+        if self._name in _OURS:
+            known = _blocks.defining(_OURS[self._name])
+            return Code((self.text,), definitions=known.definitions, imports=known.imports)
+        if self._name not in _RESIDUAL:
+            return Layer(self.text).code()
+        layers = ", ".join(layer.code().statements[0] for layer in self._shortcut())
+        given = self.text.partition("(")[2].rpartition(")")[0].rstrip(", ")
+        wide = f"{self._name}(\n    {given},\n    downsample=nn.Sequential({layers}),\n)"
+        return Code((wide if layers else self.text,), imports=(f"from torchvision.models.resnet import {self._name}",))
+
+    @property
+    def _name(self) -> str:
+        return self._call().func.id  # type: ignore[attr-defined, no-any-return]
+
+    def _call(self) -> ast.Call:
+        """The parsed text, its class known. Raises EditError, UnknownName."""
+        try:
+            call = ast.parse(self.text, mode="eval").body
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)) or "\n" in self.text:
+                raise ValueError("not a call on one line")
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise self._not_plain() from error
+        name = call.func.id
+        if name in ("Up", "UNet"):
+            raise EditError(f"{name} takes or makes skips, so it is no row of a container: open modelview:unet.")
+        if name.startswith("Lazy") and name in KNOWN:
+            raise EditError(f"{name} has no width before its first batch: write {name[4:]} with `_` for what comes in.")
+        if name not in KNOWN and name not in BLOCKS:
+            raise unknown("layer or block", name, sorted(KNOWN.keys() | BLOCKS))
+        return call
+
+    def _not_plain(self) -> EditError:
+        return EditError(
+            "A layer is a class called with plain values on one line, such as Conv2d(_, 64, 7, stride=2) or "
+            f"Down(_, 128); got {short(self.text)!r}."
+        )
+
+    def _width(self, inputs: Any) -> int:
+        if not is_shape(inputs) or len(inputs) < 2:
+            raise EditError(f"`_` is the width of a tensor (N, C, ...), and {text(inputs)} comes in: write the number.")
+        if not self._name.startswith(_OF_FEATURES):
+            return int(inputs[1])
+        if len(inputs) > 3:
+            raise EditError(
+                f"`_` of {self._name} is the width of (N, C) or (N, L, C), and {text(inputs)} comes in: put Flatten() "
+                "before it, or write the number."
+            )
+        return int(inputs[-1])
+
+    def _bound(self, function: Callable[..., Any], **given: Any) -> Any:
+        """The block's class, or its signature's `bind`, called with what the text says."""
+        call = self._call()
+        try:
+            args = [ast.literal_eval(value) for value in call.args]
+            kwargs = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise self._not_plain() from error
+        try:
+            return function(*args, **kwargs, **given)
+        except Exception as error:
+            reason = short(" ".join(str(error).split()) or type(error).__name__, 200)
+            raise EditError(f"{self._name} does not take these arguments: {reason}") from error
+
+    def _shortcut(self) -> tuple[Layer, ...]:
+        """The layers that bring a residual block's input to the form of its output; () where it has that form."""
+        block = _RESIDUAL.get(self._name)
+        if block is None:
+            return ()
+        given = self._bound(signature(block).bind).arguments
+        stride, inner, planes = given.get("stride", 1), given["inplanes"], given["planes"]
+        if "downsample" in given or not all(type(each) is int for each in (stride, inner, planes)):
+            return ()  # what it comes to is the block's own affair
+        outer = planes * block.expansion
+        if stride == 1 and inner == outer:
+            return ()
+        return Layer(f"Conv2d({inner}, {outer}, 1, {stride}, bias=False)"), Layer(f"BatchNorm2d({outer})")
+
+
+def _is_hole(value: ast.expr) -> bool:
+    return isinstance(value, ast.Name) and value.id == "_"

@@ -1,0 +1,268 @@
+"""Sequential, ModuleList and ModuleDict of layers in rows."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from modelview.errors import EditError, ModelviewError
+from modelview.layers import Layer
+from modelview.names import short, unknown
+from modelview.script import WIDTH, Code, quoted
+from modelview.sources import _blocks
+from modelview.sources._making import for_real, on_meta, require_known, require_seed
+from modelview.sources._parts import BLOCKS as BLOCKS, Part
+from modelview.sources.base import SOURCES, Progress, Shape, Source
+from modelview.sources.unet import unet
+from modelview.trace.run import trace_module
+from modelview.trace.shapes import is_shape, text
+
+CONTAINERS: dict[str, Any] = {"sequential": nn.Sequential, "modulelist": nn.ModuleList, "moduledict": nn.ModuleDict}
+MOST_ROWS = 1000
+
+Rows = tuple[tuple[str, str], ...]
+
+
+@SOURCES.register("composed")
+@dataclass(frozen=True)
+class Composed(Source):
+    """A container of layers, which run one after the other in the stored order.
+
+    container: "sequential", "modulelist" or "moduledict". rows: (name, layer) each; the layer as text such as
+    "Conv2d(_, 64, 7)", where `_` is the width that comes in: the channels, axis 1; for Linear, LayerNorm, RNNs and
+    Transformer layers the features, the last axis. A name may be "" but in a ModuleDict. A ModuleList or ModuleDict
+    alone has no forward: a small module holds it as `layers`. input: a shape with N = 1.
+    Raises UnknownName, and EditError for what cannot be; `structure` for rows that cannot run in this order.
+    """
+
+    heads_by_output: ClassVar[bool] = True
+
+    container: str
+    rows: Rows
+    input: tuple[int, ...] = (1, 3, 224, 224)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.container not in CONTAINERS:
+            raise unknown("container", str(self.container), CONTAINERS)
+        _require_shape(self.input)
+        require_seed(self.seed)
+        object.__setattr__(self, "rows", _checked(self.container, self.rows))
+
+    @property
+    def title(self) -> str:
+        return self.container
+
+    @property
+    def origin(self) -> str:
+        name = CONTAINERS[self.container].__name__
+        number = "1 layer" if len(self.rows) == 1 else f"{len(self.rows)} layers"
+        return f"modelview · {name} of {number} in the stored order · random weights, seed {self.seed}"
+
+    @property
+    def example(self) -> tuple[Shape, ...]:
+        return (self.input,)
+
+    @property
+    def running(self) -> str:
+        """How the container comes to have a forward, and in which order that runs the layers."""
+        order = ", ".join(f"`{name}`" for name in names(self.rows))
+        if self.container == "sequential":
+            return f"A Sequential runs its layers in this order: {order}."
+        name = CONTAINERS[self.container].__name__
+        return (
+            f"A {name} alone has no forward. A small module holds this one as `layers`; its forward runs them in the "
+            f"stored order: {order}."
+        )
+
+    def structure(self) -> nn.Module:
+        self._fitted()
+        return on_meta(self.title, self._make)
+
+    def load(self, progress: Progress | None = None) -> nn.Module:  # noqa: ARG002 - nothing is downloaded
+        self._fitted()
+        return for_real(self.title, self._make, self.seed)
+
+    def code(self) -> Code:
+        parts = [part.code() for part in self._fitted()]
+        expressions = [part.statements[0] for part in parts]
+        line, more = _written(self.container, names(self.rows), expressions)
+        return Code(
+            (f"model = {line}",),
+            definitions=tuple(each for part in (*parts, more) for each in part.definitions),
+            imports=tuple(each for part in (*parts, more) for each in part.imports),
+        )
+
+    def _make(self) -> nn.Module:
+        layers = [part.build() for part in self._fitted()]
+        if self.container == "modulelist":
+            return _blocks.LayerList(layers)
+        named = OrderedDict(zip(names(self.rows), layers, strict=True))
+        return _blocks.LayerDict(named) if self.container == "moduledict" else nn.Sequential(named)
+
+    def _fitted(self) -> list[Part]:
+        """The layers with their widths. Raises EditError for the first row that cannot run where it stands."""
+        found = steps(self.rows, self.input)
+        for number, step in enumerate(found, start=1):
+            if step.refused:
+                raise EditError(f"Row {number}: {step.refused}")
+        return [Part(step.layer) for step in found]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row as it runs: its name, the layer with its widths, and the shape that comes out, or why it cannot run."""
+
+    name: str
+    layer: str
+    output: Any = None
+    refused: str = ""
+
+
+@lru_cache(maxsize=256)
+def steps(rows: Rows, input: Shape) -> tuple[Step, ...]:
+    """What each row does to the shape that the one before it leaves, up to the first that cannot run.
+
+    Raises EditError for an input that is no shape with N = 1.
+    """
+    _require_shape(input)
+    found: list[Step] = []
+    shape: Any = input
+    for name, (_, layer) in zip(names(rows), rows, strict=True):
+        try:
+            step = _step(name, Part(layer.strip()), shape)
+        except ModelviewError as error:
+            return (*found, Step(name, layer, refused=str(error)))
+        found.append(step)
+        shape = step.output
+    return tuple(found)
+
+
+def names(rows: Rows) -> list[str]:
+    """The name of each row in its container: its own, or its position."""
+    return [name or str(number) for number, (name, _) in enumerate(rows)]
+
+
+def made_here(name: str, **keywords: Any) -> Source:
+    """The U-Net, or the container of that name. Raises UnknownName, and EditError for its keywords."""
+    if name != "unet" and name not in CONTAINERS:
+        raise unknown("model of modelview", name, ["unet", *CONTAINERS])
+    return unet(**keywords) if name == "unet" else composed(name, **keywords)
+
+
+def composed(container: str, **keywords: Any) -> Composed:
+    """The container of that name, looked at closely enough that it can be built and run.
+
+    rows: (name, layer) each, or layers alone; or a dict. Raises UnknownName, and EditError as Composed does.
+    """
+    require_known(f"modelview:{container}", keywords, ("rows", "input", "seed"))
+    if "rows" not in keywords:
+        raise EditError(f'modelview:{container} needs rows, such as rows=[("conv1", "Conv2d(3, 64, 7)")].')
+    shape = keywords.get("input")
+    given = {**keywords, "rows": _pairs(keywords["rows"])}
+    source = Composed(container, **{**given, **({"input": tuple(shape)} if isinstance(shape, list) else {})})
+    source.structure()
+    return source
+
+
+def _step(name: str, part: Part, shape: Any) -> Step:
+    """Raises EditError where the layer cannot be made or does not take the shape."""
+    if not is_shape(shape):
+        raise EditError(f"`{name}` takes one tensor, and the layer before it returns {text(shape)}.")
+    part = part.fitted(shape)
+    module = on_meta(part.text, part.build)
+    for own, parameter in module.named_parameters():
+        if not parameter.numel():
+            raise EditError(
+                f"{part.text} has a {own} of {text(tuple(parameter.shape))}: every width is a whole number from 1 up."
+            )
+    holder = nn.Sequential()
+    holder._modules[name] = module  # under any name: whether it can have this one is asked elsewhere
+    trace = trace_module(holder, _tensor(shape))
+    if trace.failed is not None:
+        raise EditError(trace.failed.sentence)
+    return Step(name, part.text, trace.output)
+
+
+def _tensor(shape: Shape) -> torch.Tensor:
+    try:
+        return torch.empty(shape, device="meta")
+    except RuntimeError as error:
+        raise EditError(f"No tensor can have the shape {text(shape)}: it is too large.") from error
+
+
+def _pairs(rows: Any) -> Any:
+    """Rows as pairs of texts, from a dict, from pairs, or from layers alone."""
+    if isinstance(rows, Mapping):
+        rows = list(rows.items())
+    if not isinstance(rows, list | tuple):
+        raise EditError(f"rows is a list such as [('conv1', 'Conv2d(3, 64, 7)')]; got {short(repr(rows))}.")
+    pairs = [row if isinstance(row, list | tuple) else ("", row) for row in rows]
+    return tuple(tuple(each.text if isinstance(each, Layer) else each for each in pair) for pair in pairs)
+
+
+def _checked(container: str, rows: Rows) -> Rows:
+    """The rows with "" for names that say the position. Raises EditError for what cannot stand in the container."""
+    if not rows:
+        raise EditError("There are no rows: a container needs at least one layer.")
+    if len(rows) > MOST_ROWS:
+        raise EditError(f"There are {len(rows):,} rows; a container of more than {MOST_ROWS:,} cannot be looked at.")
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, tuple) or len(row) != 2 or not all(isinstance(each, str) for each in row):
+            raise EditError(f"Row {number} is (name, layer), two texts; got {short(repr(row))}.")
+        _require_name(container, number, row[0])
+        if not row[1].strip():
+            raise EditError(f"Row {number} has no layer: give one, such as Conv2d(_, 64, 7), or leave the row out.")
+    used = names(rows)
+    for number, name in enumerate(used, start=1):
+        if name in used[: number - 1]:
+            raise EditError(f"Row {number} has the name {short(name)!r} of row {used.index(name) + 1}: choose another.")
+    plain = container == "moduledict"
+    return tuple((name if plain or name != str(n) else "", layer.strip()) for n, (name, layer) in enumerate(rows))
+
+
+def _require_name(container: str, number: int, name: str) -> None:
+    kind = CONTAINERS[container]
+    if container == "modulelist" and name not in ("", str(number - 1)):
+        raise EditError(f"Row {number}: a ModuleList numbers its layers; leave {short(name)!r} out.")
+    if container == "moduledict" and not name:
+        raise EditError(f"Row {number} needs a name: a ModuleDict finds its layers by name.")
+    if "." in name:
+        raise EditError(
+            f"Row {number}: {short(name)!r} has a dot, and dots join names in a state_dict; write "
+            f"{short(name.replace('.', '_'))!r}."
+        )
+    if hasattr(kind(), name):
+        raise EditError(f"Row {number}: {name!r} is something that every {kind.__name__} has already; choose another.")
+
+
+def _require_shape(shape: object) -> None:
+    sizes = shape if isinstance(shape, tuple) else ()
+    if not sizes or sizes[0] != 1 or not all(type(size) is int and size > 0 for size in sizes):
+        raise EditError(f"input is a shape with N = 1 first, such as (1, 3, 224, 224); got {short(repr(shape))}.")
+
+
+def _written(container: str, used: list[str], layers: list[str]) -> tuple[str, Code]:
+    """The container's constructor with these expressions, and what it needs besides."""
+    numbered = used == [str(number) for number in range(len(used))]
+    if container == "modulelist":
+        return _call("LayerList([", layers, "])"), _blocks.defining(_blocks.LayerList)
+    if container == "moduledict":
+        items = [f"{quoted(name)}: {layer}" for name, layer in zip(used, layers, strict=True)]
+        return _call("LayerDict({", items, "})"), _blocks.defining(_blocks.LayerDict)
+    if numbered:
+        return _call("nn.Sequential(", layers, ")"), Code()
+    items = [f"({quoted(name)}, {layer})" for name, layer in zip(used, layers, strict=True)]
+    return _call("nn.Sequential(OrderedDict([", items, "]))"), Code(imports=("from collections import OrderedDict",))
+
+
+def _call(opening: str, items: list[str], closing: str) -> str:
+    line = f"{opening}{', '.join(items)}{closing}"
+    if len(line) < WIDTH - 20 and "\n" not in line:
+        return line
+    rows = [item.replace("\n", "\n    ") for item in items]
+    return "\n".join([opening, *(f"    {row}," for row in rows), closing])

@@ -1,0 +1,145 @@
+"""The building part of the Open page: a U-Net from a few fields, or a container from rows of layers."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from modelview.errors import EditError, ModelviewError
+from modelview.names import short
+from modelview.recipe import Recipe
+from modelview.render import text
+from modelview.sources.base import Shape, Source
+from modelview.sources.composed import BLOCKS, Composed, Rows, Step, steps
+from modelview.sources.unet import UNet
+from modelview.ui import parts, places, state
+from modelview.ui.inputs import shape_form
+
+UNET = "U-Net"
+CONTAINERS = {"Sequential": "sequential", "ModuleList": "modulelist", "ModuleDict": "moduledict"}
+FIRST = (
+    ("conv1", "Conv2d(_, 32, 3, padding=1)"),
+    ("relu1", "ReLU()"),
+    ("pool", "AdaptiveAvgPool2d(1)"),
+    ("flatten", "Flatten()"),
+    ("fc", "Linear(_, 10)"),
+)
+ROW_PX = 35
+
+
+@st.fragment
+def draw() -> None:
+    """Choose what to build, fill it in, open it."""
+    with st.expander(
+        "Build a U-Net, Sequential, ModuleList or ModuleDict", icon=":material/construction:", key="build"
+    ):
+        kinds = [UNET, *CONTAINERS]
+        kind = st.pills("What to build", kinds, default=UNET, required=True, key="build.kind")
+        fill_in = _unet if kind == UNET else partial(_container, CONTAINERS[str(kind)])
+        try:
+            _offer(*fill_in())
+        except ModelviewError as error:
+            parts.refuse(error)
+            st.button("Open", key="build.open", type="primary", disabled=True)
+
+
+def _unet() -> tuple[Source, tuple[Shape, ...]]:
+    """The U-Net that was filled in, and the shape of its input."""
+    channels, classes, seed = st.columns(3, gap="small")
+    n_channels = _number(channels, "Channels of the image", 3, "build.unet.n_channels")
+    n_classes = _number(classes, "Classes", 2, "build.unet.n_classes")
+    bilinear = st.toggle(
+        "Bilinear up-sampling", key="build.unet.bilinear", help="Interpolation instead of transposed convolutions."
+    )
+    halved = not bilinear or st.toggle(
+        "Half the width in the middle of each step up",
+        True,
+        key="build.unet.halved",
+        help="As newer checkpoints have it: 17.3 M parameters for 3 channels and 1 class, 13.4 M without.",
+    )
+    source = UNet(n_channels, n_classes, bilinear, halved, _seed(seed))
+    st.markdown("Input")
+    return source, shape_form(source.example, source.example, key="build.unet.input")
+
+
+def _container(container: str) -> tuple[Source, tuple[Shape, ...]]:
+    """The container of the rows that were filled in. Raises EditError for rows that cannot stand in it."""
+    left, right = st.columns([2, 1], gap="small")
+    typed = left.text_input("Input", "1, 3, 224, 224", key="build.input", help="The shape, N = 1 first.")
+    seed = _seed(right)
+    left, right = st.columns([3, 2], gap="small")
+    with left:
+        table = _editor()
+    st.caption(
+        f"`_` is the width that comes in. Rows are torch.nn classes, or {', '.join(map(parts.code, BLOCKS))}."
+        + (" A ModuleList numbers its layers: it has no names." if container == "modulelist" else "")
+    )
+    rows = tuple((name if container != "modulelist" else "", layer) for name, layer in table if name or layer)
+    input = _shape(typed)
+    with right:
+        _outcomes(table, iter(steps(rows, input)))
+    source = Composed(container, rows, input, seed)
+    source.structure()
+    st.markdown(parts.sentence(source.running))
+    return source, source.example
+
+
+def _editor() -> Rows:
+    """Draw the rows to be filled in; what stands in them, empty ones included."""
+    edited = st.data_editor(
+        pd.DataFrame(FIRST, columns=["Name", "Layer"]),
+        key="build.rows",
+        num_rows="dynamic",
+        hide_index=True,
+        row_height=ROW_PX,
+        column_config={
+            "Name": st.column_config.TextColumn(width="small"),
+            "Layer": st.column_config.TextColumn(help="A class called with plain values, such as Conv2d(_, 64, 7)."),
+        },
+    )
+    return tuple((_cell(name), _cell(layer)) for name, layer in edited.itertuples(index=False))
+
+
+def _cell(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _outcomes(table: Rows, found: Iterator[Step]) -> None:
+    """Beside each row what comes out of it, or why it cannot run; nothing below one that cannot."""
+    shown = []
+    for row in table:
+        step = next(found, None) if any(row) else None
+        shown.append("" if step is None else step.refused or text.shape(step.output))
+    st.dataframe(pd.DataFrame({"What comes out": shown}), key="build.outcomes", hide_index=True, row_height=ROW_PX)
+
+
+def _offer(source: Source, shapes: tuple[Shape, ...]) -> None:
+    """What the model comes to, in a line, and the button that opens it. Raises EditError where it cannot run."""
+    recipe = Recipe(source)
+    run = state.trace_of(recipe, shapes if shapes != recipe.example else ())
+    if run.failed is not None:
+        raise EditError(run.failed.sentence)
+    count = f"{text.exact(run.totals.n_parameters)} parameters"
+    st.markdown(f"{count} · {parts.shape(run.inputs)} → {parts.shape(run.output)}")
+    if st.button("Open", key="build.open", type="primary", icon=":material/folder_open:"):
+        state.open_recipe(recipe, shapes)
+        st.switch_page(places.place("Layers"))
+
+
+def _number(place: Any, label: str, default: int, key: str) -> int:
+    return int(place.number_input(label, value=default, step=1, key=key) or 0)
+
+
+def _seed(place: Any) -> int:
+    return int(place.number_input("Seed", value=0, step=1, key="build.seed", help="Of the random weights.") or 0)
+
+
+def _shape(typed: str) -> Shape:
+    try:
+        return tuple(int(size) for size in typed.replace("×", ",").split(","))
+    except ValueError as error:
+        raise EditError(
+            f"A shape is whole numbers with commas between, such as 1, 3, 224, 224; got {short(typed)!r}."
+        ) from error

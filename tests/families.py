@@ -1,0 +1,147 @@
+"""Which edit works on which family of torchvision's models, tried on each model: the cells of docs/edits.md."""
+
+import re
+from collections.abc import Iterable
+
+from torchvision import models
+
+from modelview.edits.adapt_input import AdaptInput
+from modelview.edits.add_input import AddInput
+from modelview.edits.add_outputs import AddOutputs
+from modelview.edits.append import Append
+from modelview.edits.base import Edit
+from modelview.edits.delete_layer import DeleteLayer
+from modelview.edits.detach import Detach
+from modelview.edits.first_children import FirstChildren
+from modelview.edits.fuse_stages import FuseStages
+from modelview.edits.insert_layer import InsertLayer
+from modelview.edits.prefix import Prefix
+from modelview.edits.rename import Rename
+from modelview.edits.select_classes import SelectClasses
+from modelview.edits.swap_head import SwapHead
+from modelview.edits.truncate import Truncate
+from modelview.errors import EditError
+from modelview.layers import Layer
+from modelview.recipe import Recipe, structure_of
+from modelview.sources.torchvision import Torchvision
+from modelview.trace.records import Trace
+from modelview.trace.shapes import is_shape
+from tests.zoo import ALL
+
+WORKS = "✓"
+FURTHER = (("extra", Layer("ReLU()")),)
+
+
+def family(name: str) -> str:
+    """The class that the builder makes, and the kind of model."""
+    kind = type(structure_of(Recipe(Torchvision(name))).model).__name__
+    return kind.removeprefix("Quantizable")
+
+
+def tried(name: str) -> dict[str, str]:
+    """For each edit ✓, or the reason why it cannot be made, without the model's own names and numbers."""
+    recipe = Recipe(Torchvision(name))
+    return {label: _outcome(recipe.then(edit)) for label, edit in _edits(recipe).items()}
+
+
+def _edits(recipe: Recipe) -> dict[str, Edit]:
+    """Each edit, at modules a third and two thirds of the way through the forward."""
+    trace = structure_of(recipe).trace
+    inner = _inner(trace)
+    early, late = inner[len(inner) // 3], inner[2 * len(inner) // 3]
+    child = next(name for name, _ in trace.model.named_children())
+    return {
+        "SwapHead": SwapHead(7),
+        "SelectClasses": SelectClasses((0, 1, 2)),
+        "Truncate": Truncate(early),
+        "FirstChildren": FirstChildren(1),
+        "Append": Append(FURTHER),
+        "AdaptInput": AdaptInput(4),
+        "AddInput": AddInput(num_outputs=5),
+        "AddInput inside": AddInput(at=early, size=2),
+        "AddOutputs": AddOutputs((early, late)),
+        "FuseStages": FuseStages((early, late), 7),
+        "Detach": Detach(early),
+        "InsertLayer": InsertLayer(early, Layer("Identity()")),
+        "DeleteLayer": DeleteLayer(_activation(trace)),
+        "Rename": Rename(((child, "renamed"),)),
+        "Prefix": Prefix("module."),
+    }
+
+
+def _inner(trace: Trace) -> list[str]:
+    """Modules that are called once, with one tensor in and out, of as many items as there are inputs."""
+    called = [call.path for call in trace.calls]
+    paths = []
+    for call in trace.calls:
+        tensors = is_shape(call.outputs) and is_shape(call.inputs) and len(call.outputs) > 1 and call.result
+        if call.path and tensors and called.count(call.path) == 1 and call.outputs[0] == call.inputs[0] == 1:
+            paths.append(call.path)
+    return list(dict.fromkeys(paths))
+
+
+def _activation(trace: Trace) -> str:
+    """The first activation, which a model can do without; its last module where it has none."""
+    modules = dict(trace.model.named_modules(remove_duplicate=False))
+    kinds = ("ReLU", "ReLU6", "SiLU", "GELU", "Hardswish")
+    found = (call.path for call in trace.calls if type(modules[call.path]).__name__ in kinds)
+    return next(found, _inner(trace)[-1])
+
+
+def _outcome(recipe: Recipe) -> str:
+    try:
+        recipe.check()
+    except EditError as error:
+        return general(str(error))
+    return WORKS
+
+
+def general(reason: str) -> str:
+    """A refusal's first sentence without what is one model's own.
+
+    >>> general("`a.b` is called 5 times; an input is joined before a module called once. Choose another.")
+    '`…` is called … times; an input is joined before a module called once.'
+    """
+    first = re.split(r"(?<=[.:])\s", re.sub(r"returns .*?;", "returns …;", reason))[0]
+    first = re.sub(r"`[^`]*`", "`…`", first)
+    first = re.sub(r"\(?(?:\b\d[\d,]*|–)(?: ?[×,] ?(?:\d[\d,]*|–))*\)?", "…", first)
+    first = re.sub(r"\([^()]*…[^()]*\)", "(…)", first)
+    for name in sorted(ALL, key=len, reverse=True):
+        first = first.replace(name, "this model")
+    return first
+
+
+def table() -> str:
+    """Every family with its cells, and the reasons below."""
+    found: dict[str, dict[str, dict[str, None]]] = {}
+    members: dict[str, list[str]] = {}
+    for name in models.list_models():
+        kind = family(name)
+        members.setdefault(kind, []).append(name)
+        for label, outcome in tried(name).items():
+            found.setdefault(kind, {}).setdefault(label, {})[outcome] = None
+    labels = list(next(iter(found.values())))
+    reasons = sorted({o for row in found.values() for cell in row.values() for o in cell} - {WORKS})
+    numbers = {reason: number for number, reason in enumerate(reasons, start=1)} | {WORKS: 0}
+    lines = [f"| family | models | {' | '.join(labels)} |", "|---" * (len(labels) + 2) + "|"]
+    for kind in sorted(found):
+        cells = [_cell(found[kind][label], numbers) for label in labels]
+        lines.append(f"| `{kind}` | {len(members[kind])} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *(f"{number}. {reason}" for reason, number in numbers.items() if number)])
+
+
+def _cell(outcomes: Iterable[str], numbers: dict[str, int]) -> str:
+    return " ".join(str(numbers[outcome] or WORKS) for outcome in sorted(outcomes, key=numbers.__getitem__))
+
+
+def read(text: str) -> dict[str, dict[str, set[str]]]:
+    """The table as it stands in the document: by family and edit, the outcomes."""
+    reasons = dict(re.findall(r"^(\d+)\. (.*)$", text, re.MULTILINE))
+    header, _, *rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    return {
+        row[0].strip("`"): {
+            label: {WORKS if mark == WORKS else reasons[mark] for mark in cell.split()}
+            for label, cell in zip(header[2:], row[2:], strict=True)
+        }
+        for row in rows
+    }

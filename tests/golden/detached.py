@@ -1,0 +1,60 @@
+"""vit_b_16 from torchvision · random weights, seed 0, as built and edited with modelview.
+
+- Detach: no gradient before encoder.layers.encoder_layer_3
+  Note: `detach()` leaves the value of `encoder.layers.encoder_layer_3` with its gradient for whoever holds
+  it; `detach_()` would take it out of the graph for everybody, so that what is before it could not be trained
+  by any way.
+"""
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+from torchvision.models import VisionTransformer
+
+
+class VisionTransformerDetachedAtEncoderLayersEncoderLayer3(VisionTransformer):
+    """VisionTransformer whose gradient ends after `encoder.layers.encoder_layer_3`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, _, h, w = x.shape
+        torch._assert(h == 224, "Wrong image height! Expected 224 but got something else!")
+        torch._assert(w == 224, "Wrong image width! Expected 224 but got something else!")
+        n_h = h // 16
+        n_w = w // 16
+        x = self.conv_proj(x)
+        x = x.reshape(n, 768, n_h * n_w)
+        x = x.permute(0, 2, 1)
+        n = x.shape[0]
+        batch_class_token = self.class_token.expand(n, -1, -1)
+        x = torch.cat([batch_class_token, x], dim=1)
+        torch._assert(x.dim() == 3, "Expected (batch_size, seq_length, hidden_dim) got something else")
+        x = x + self.encoder.pos_embedding
+        x = self.encoder.dropout(x)
+        x = self.encoder.layers.encoder_layer_0(x)
+        x = self.encoder.layers.encoder_layer_1(x)
+        x = self.encoder.layers.encoder_layer_2(x)
+        x = self.encoder.layers.encoder_layer_3(x).detach()
+        x = self.encoder.layers.encoder_layer_4(x)
+        x = self.encoder.layers.encoder_layer_5(x)
+        x = self.encoder.layers.encoder_layer_6(x)
+        x = self.encoder.layers.encoder_layer_7(x)
+        x = self.encoder.layers.encoder_layer_8(x)
+        x = self.encoder.layers.encoder_layer_9(x)
+        x = self.encoder.layers.encoder_layer_10(x)
+        x = self.encoder.layers.encoder_layer_11(x)
+        x = self.encoder.ln(x)
+        x = x[:, 0]
+        return self.heads(x)
+
+
+def build_model() -> nn.Module:
+    model = models.vit_b_16(weights=None)
+    model.__class__ = VisionTransformerDetachedAtEncoderLayersEncoderLayer3
+    return model
+
+
+if __name__ == "__main__":
+    model = build_model()
+    weights = torch.load("vit_b_16_state_dict.pth", map_location="cpu", weights_only=True)
+    model.load_state_dict(weights)
+    model.eval()

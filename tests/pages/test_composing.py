@@ -1,0 +1,155 @@
+"""The building part of the Open page: a U-Net by its fields, containers by rows, and what is refused there."""
+
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from modelview.opening import open_recipe
+from modelview.ui.composing import FIRST
+from tests.pages.app import errors, session, start, text
+
+
+def container(kind: str, *rows: tuple[str, str], n_first: int = len(FIRST)) -> AppTest:
+    """The rows of a container: the first ones that stand there, and more."""
+    at = start()
+    at.button_group(key="build.kind").set_value(kind).run()
+    return typed(at, added=rows, deleted=range(n_first, len(FIRST)))
+
+
+def typed(at: AppTest, *, added: Any = (), deleted: Any = (), **cells: str) -> AppTest:
+    edited = {int(number.removeprefix("row")): {"Layer": layer} for number, layer in cells.items()}
+    new = [{"Name": name or None, "Layer": layer or None} for name, layer in added]
+    at.session_state["build.rows"] = {"edited_rows": edited, "added_rows": new, "deleted_rows": list(deleted)}
+    return at.run()
+
+
+def outcomes(at: AppTest) -> list[str]:
+    (table,) = [each.value for each in at.dataframe if "What comes out" in each.value]
+    return [str(cell).replace("\u2009", " ") for cell in table["What comes out"]]
+
+
+def test_a_unet_without_typing() -> None:
+    at = start()
+    assert "31,037,698 parameters · `1 × 3 × 256 × 256` → `1 × 2 × 256 × 256`" in text(at)
+    at.button(key="build.open").click().run()
+    assert errors(at) == ""
+    assert at.title[0].value == "Layers"
+    assert session(at).recipe == open_recipe("modelview:unet")
+
+
+def test_a_unet_in_its_other_forms_and_for_another_image() -> None:
+    at = start()
+    at.number_input(key="build.unet.n_classes").set_value(1)
+    at.toggle(key="build.unet.bilinear").set_value(True).run()
+    assert "17,262,977 parameters" in text(at)
+    at.toggle(key="build.unet.halved").set_value(False).run()
+    assert "13,391,361 parameters" in text(at)
+    at.number_input(key="build.unet.n_channels").set_value(1)
+    at.number_input(key="build.seed").set_value(7).run()
+    at.number_input(key="build.unet.input.0.height").set_value(97).run()
+    assert "`1 × 1 × 97 × 256` → `1 × 1 × 97 × 256`" in text(at)
+    at.button(key="build.open").click().run()
+    wanted = open_recipe("modelview:unet", n_channels=1, n_classes=1, bilinear=True, halved=False, seed=7)
+    assert session(at).recipe == wanted
+    assert session(at).inputs == ((1, 1, 97, 256),)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("n_channels", 0, "n_channels is a whole number from 1 up; got 0."),
+        ("n_classes", -3, "n_classes is a whole number from 1 up; got -3."),
+        ("n_classes", 10**12, "n_classes is at most 2,147,483,647"),
+        ("n_channels", 2 * 10**9, "would take 4,608 GB of weights; this machine has"),
+        ("input.0.height", 15, "`down4.maxpool_conv.0` (MaxPool2d) could not take"),
+        ("input.0.channels", 4, "`inc.double_conv.0` gets 4 channels but takes 3"),
+    ],
+)
+def test_a_unet_that_cannot_be(field: str, value: int, message: str) -> None:
+    at = start()
+    at.number_input(key=f"build.unet.{field}").set_value(value).run()
+    assert message in errors(at)
+    assert at.button(key="build.open").disabled
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("Sequential", "A Sequential runs its layers in this order: `conv1`, `relu1`, `pool`, `flatten`, `fc`."),
+        (
+            "ModuleList",
+            "A ModuleList alone has no forward. A small module holds this one as `layers`; its forward runs",
+        ),
+        ("ModuleDict", "stored order: `conv1`, `relu1`, `pool`, `flatten`, `fc`."),
+    ],
+)
+def test_a_container_says_how_it_runs_and_opens(kind: str, said: str) -> None:
+    at = container(kind)
+    assert said in text(at)
+    assert "1,226 parameters · `1 × 3 × 224 × 224` → `1 × 10`" in text(at)
+    assert outcomes(at) == [
+        *["1 × 32 × 224 × 224"] * 2,
+        *["1 × 32 × 1 × 1", "1 × 32", "1 × 10"],
+    ]
+    at.button(key="build.open").click().run()
+    assert errors(at) == ""
+    rows = [layer for _, layer in FIRST] if kind == "ModuleList" else FIRST
+    assert session(at).recipe == open_recipe(f"modelview:{kind.lower()}", rows=rows)
+
+
+def test_rows_are_added_and_another_input_chosen() -> None:
+    at = container("Sequential", ("block", "BasicBlock(_, 64, 2)"), ("", ""), ("", "OutConv(_, 2)"), n_first=2)
+    at.text_input(key="build.input").set_value("1, 3, 32, 48").run()
+    assert outcomes(at) == ["1 × 32 × 32 × 48", "1 × 32 × 32 × 48", "1 × 64 × 16 × 24", "", "1 × 2 × 16 × 24"]
+    at.button(key="build.open").click().run()
+    rows = [*FIRST[:2], ("block", "BasicBlock(_, 64, 2)"), ("", "OutConv(_, 2)")]
+    assert session(at).recipe == open_recipe("modelview:sequential", rows=rows, input=(1, 3, 32, 48))
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "message"),
+    [
+        ("Sequential", ("x", "Conv2d(4, 8, 3)"), "Row 6: `x` gets 1 × 10, but Conv2d takes 4 dimensions (N, C, H, W)."),
+        ("ModuleDict", ("x", "Linear(4, 8)"), "Row 6: `x` gets 1 × 10, so 10 features, but takes 4"),
+        ("Sequential", ("x", "Linaer(_, 8)"), "Row 6: No layer or block is called 'Linaer'. Did you mean 'Linear'"),
+        ("Sequential", ("fc", "ReLU()"), "Row 6 has the name 'fc' of row 5: choose another."),
+        ("Sequential", ("a.b", "ReLU()"), "Row 6: 'a.b' has a dot"),
+        ("ModuleDict", ("", "ReLU()"), "Row 6 needs a name"),
+        ("ModuleDict", ("x", ""), "Row 6 has no layer"),
+    ],
+)
+def test_rows_that_cannot_be(kind: str, row: tuple[str, str], message: str) -> None:
+    at = container(kind, row)
+    assert message in errors(at)
+    assert at.button(key="build.open").disabled
+    assert outcomes(at)[:5] == outcomes(container(kind))
+
+
+def test_below_a_row_that_cannot_run_nothing_comes_out() -> None:
+    at = typed(container("Sequential"), row1="Conv2d(8, 8, 3)")
+    assert outcomes(at)[0] == "1 × 32 × 224 × 224"
+    assert "`relu1` gets 32 channels but takes 8" in outcomes(at)[1]
+    assert outcomes(at)[2:] == ["", "", ""]
+
+
+def test_no_rows_at_all() -> None:
+    at = container("ModuleList", n_first=0)
+    assert "There are no rows: a container needs at least one layer." in errors(at)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ("3 by 4", "A shape is whole numbers with commas between, such as 1, 3, 224, 224; got '3 by 4'."),
+        ("8, 3, 4, 4", "input is a shape with N = 1 first, such as (1, 3, 224, 224); got (8, 3, 4, 4)."),
+        ("1, 4, 9, 9", ""),
+        ("1, 3, 999999999999, 999999999999", "No tensor can have the shape"),
+    ],
+)
+def test_the_input_is_looked_at(shape: str, message: str) -> None:
+    at = container("Sequential")
+    at.text_input(key="build.input").set_value(shape).run()
+    assert message in errors(at)
+    assert bool(message) == bool(errors(at))
+    assert [each.key for each in at.data_editor] == ["build.rows"]

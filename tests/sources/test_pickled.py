@@ -1,0 +1,164 @@
+"""Whole models from files: rebuilt of torch's classes, never unpickled; a foreign class as its children in order."""
+
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torchvision import models
+
+import modelview as mv
+from modelview import files
+from modelview.errors import CheckpointError, EditError
+from modelview.fields import ModulePath
+from modelview.meta import building
+from modelview.recognised import recognise
+from modelview.sources._rebuilding import rebuilt
+from modelview.sources.pickled import Pickled, whole
+from modelview.sources.torchvision import Torchvision
+from tests.laws import check_recipe, run
+from tests.zoo import ALL, exact
+
+IMAGE = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+def saved(model: nn.Module, tmp_path: Path) -> Path:
+    torch.save(model, tmp_path / "model.pth")
+    return tmp_path / "model.pth"
+
+
+@pytest.mark.zoo
+@pytest.mark.parametrize("name", ALL)
+def test_every_model_is_rebuilt_as_it_was(name: str, tmp_path: Path) -> None:
+    model = Torchvision(name).structure()
+    node = whole(mv.read(saved(model, tmp_path)))
+    made = rebuilt(node, lambda info: torch.empty(info.shape, dtype=getattr(torch, info.dtype), device="meta"))
+    assert repr(made) == repr(model)
+    assert list(made.state_dict()) == list(model.state_dict())
+    assert [n for n, b in made.named_buffers()] == [n for n, b in model.named_buffers()]
+    for (_, ours), (_, theirs) in zip(made.named_modules(), model.named_modules(), strict=True):
+        plain = {k: v for k, v in vars(theirs).items() if type(v) in (int, float, str, bool)}
+        assert {k: vars(ours).get(k) for k in plain} == plain
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "mobilenet_v3_small", "shufflenet_v2_x0_5", "swin_t", "r3d_18"])
+def test_outputs_are_bit_equal(name: str, tmp_path: Path) -> None:
+    model = models.get_model(name).eval()
+    values = mv.read(saved(model, tmp_path)).values
+    made = rebuilt(whole(mv.read(tmp_path / "model.pth")), lambda info: values.tensor("it", info).clone())
+    inputs = (torch.rand(1, 3, 8, 112, 112),) if name == "r3d_18" else (torch.rand(1, 3, 224, 224),)
+    assert exact(run(made, inputs), run(model, inputs))
+
+
+def test_a_model_without_a_name_opens_and_is_edited(tmp_path: Path) -> None:
+    model = models.ResNet(models.resnet.Bottleneck, [1, 1, 2, 1], num_classes=4).eval()
+    recipe = mv.open(saved(model, tmp_path))
+    assert isinstance(recipe.source, Pickled)
+    assert exact(run(recipe.build(), (IMAGE,)), run(model, (IMAGE,)))
+    assert recipe.then(mv.SwapHead(7)).check().output == (1, 7)
+    assert recipe.then(mv.SwapHead(7)).changes()[0].summary == "fc → Linear(2048, 7)"
+    cut = recipe.then(mv.Truncate(ModulePath("layer2")))
+    assert cut.check().output == (1, 512, 28, 28)
+
+
+def test_one_that_a_builder_makes_opens_by_its_name(tmp_path: Path) -> None:
+    recipe = mv.open(saved(nn.DataParallel(models.squeezenet1_1(num_classes=3)), tmp_path))
+    assert recipe.source == Torchvision("squeezenet1_1", keywords=(("num_classes", 3),))
+    changed = models.squeezenet1_1(num_classes=3)
+    changed.classifier[0] = nn.Dropout(0.1)
+    assert isinstance(mv.open(saved(changed, tmp_path)).source, Pickled)
+
+
+FOREIGN = """
+import torch
+from torch import nn
+
+class M(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.liner1 = nn.Linear(10, 20)
+        self.act = nn.ReLU()
+        self.liner2 = nn.Linear(20, 3)
+    def forward(self, x):
+        return self.liner2(self.act(self.liner1(x)))
+
+class Wrong(M):
+    def __init__(self):
+        super().__init__()
+        self.liner3 = nn.Linear(20, 3)
+
+class Own(M):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3))
+"""
+
+
+@pytest.fixture
+def mine() -> Iterator[Any]:
+    """A module of somebody's own, which is gone when the file is read."""
+    module: Any = types.ModuleType("mine")
+    sys.modules["mine"] = module
+    exec(FOREIGN.replace("class ", "__name__ = 'mine'\nclass "), module.__dict__)
+    yield module
+    sys.modules.pop("mine", None)
+
+
+def test_a_foreign_class_opens_as_its_children_and_says_so(mine: Any, tmp_path: Path) -> None:
+    model = mine.M()
+    path = saved(model, tmp_path)
+    del sys.modules["mine"]
+    found = recognise(files.give(path))
+    assert "It opens as its children in the stored order; that its forward runs them so is assumed." in found.sentence
+    built = check_recipe(found.recipe)
+    x = torch.rand(2, 10)
+    assert torch.equal(run(built, (x,)), run(model, (x,)))
+    assert list(built.state_dict()) == ["liner1.weight", "liner1.bias", "liner2.weight", "liner2.bias"]
+    assert '("liner1", nn.Linear(10, 20)),' in found.recipe.code()
+    check_recipe(found.recipe.then(mv.SwapHead(5)).then(mv.Freeze("liner1")))
+
+
+def test_an_order_that_cannot_run_is_refused_with_the_shapes(mine: Any, tmp_path: Path) -> None:
+    recipe = mv.open(saved(mine.Wrong(), tmp_path))
+    with pytest.raises(EditError, match="`liner3` gets 1 × 3, so 3 features, but takes 20"):
+        recipe.check()
+
+
+def test_tensors_of_a_foreign_class_have_no_order(mine: Any, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="No known architecture fits"):
+        mv.open(saved(mine.Own(), tmp_path))
+
+
+def test_a_recipe_of_it_is_a_value(tmp_path: Path) -> None:
+    recipe = mv.open(saved(models.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1]), tmp_path))
+    assert mv.Recipe.from_json(recipe.to_json()) == recipe
+    assert str(tmp_path) not in recipe.to_json()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: setattr(m, "hook", print), "`hook` is builtins.print, which a model of torch's own does not keep."),
+        (lambda m: setattr(m, "path", Path("x")), "`path` is pathlib."),
+        (lambda m: m.__dict__.update({"__class__": 3}), "has an attribute called '__class__'"),
+        (lambda m: m.__dict__.update({"not a name": 3}), "has an attribute called 'not a name'"),
+    ],
+)
+def test_what_no_model_of_torchs_keeps_is_not_rebuilt(change: Any, message: str, tmp_path: Path) -> None:
+    with building():
+        model = models.squeezenet1_1()
+    change(model)
+    node = whole(mv.read(saved(model, tmp_path)))
+    with pytest.raises(CheckpointError) as caught:
+        rebuilt(node, lambda info: torch.empty(info.shape, device="meta"))
+    assert message in str(caught.value)
+
+
+def test_weights_alone_are_no_whole_model(tmp_path: Path) -> None:
+    torch.save(models.squeezenet1_1().state_dict(), tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match=r"The file holds weights, not a whole model\."):
+        Pickled(files.give(tmp_path / "w.pth")).structure()
