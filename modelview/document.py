@@ -3,7 +3,7 @@
 import json
 from dataclasses import MISSING, Field, fields
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
 from modelview.errors import EditError
 from modelview.fields import FileRef
@@ -12,6 +12,18 @@ from modelview.names import short, unknown
 from modelview.registry import Registry
 
 MOST_CHARACTERS = 10_000_000
+
+
+@runtime_checkable
+class Documented(Protocol):
+    """What knows how it stands in a document: a source inside a source, a recipe inside a recipe."""
+
+    def document(self) -> dict[str, Any]:
+        """The value as JSON can hold it."""
+
+    @classmethod
+    def revived(cls, content: Any) -> Any:
+        """The value that `document` wrote. Raises EditError, UnknownName."""
 
 
 def fields_of(value: Any) -> dict[str, Any]:
@@ -24,11 +36,13 @@ def _plain(value: Any) -> Any:
         return value.text
     if isinstance(value, FileRef):
         return {"sha256": value.sha256, "name": value.name}
+    if isinstance(value, Documented):
+        return value.document()
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def parse(text: str, version: int) -> dict[str, Any]:
-    """The document, with a source and a list of edits of that version. Raises EditError."""
+    """The document, of that version. Raises EditError."""
     if len(text) > MOST_CHARACTERS:
         raise EditError(f"A recipe is at most {MOST_CHARACTERS:,} characters; this has {len(text):,}.")
     try:
@@ -41,9 +55,15 @@ def parse(text: str, version: int) -> dict[str, Any]:
         raise EditError(
             f"This recipe is of version {short(repr(content['modelview']))}; this modelview reads version {version}."
         )
-    if not isinstance(content.get("source"), dict) or not isinstance(content.get("edits", []), list):
+    return content
+
+
+def parts(content: Any) -> tuple[Any, list[Any]]:
+    """The source and the edits of a recipe in a document. Raises EditError where it has none."""
+    edits = content.get("edits", []) if isinstance(content, dict) else None
+    if not isinstance(edits, list) or not isinstance(content.get("source"), dict):
         raise EditError('This is not a recipe.json: it needs a "source" and a list of "edits".')
-    return {"edits": [], **content}
+    return content["source"], edits
 
 
 def revive(registry: Registry[Any], key: str, content: Any, where: str) -> Any:
@@ -83,6 +103,8 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
         return Layer(value)
     if kind is FileRef and isinstance(value, dict) and value.keys() == {"sha256", "name"}:
         return FileRef(**{name: _typed(each, str, f"{where}, {name!r}") for name, each in value.items()})
+    if isinstance(kind, type) and issubclass(kind, Documented) and isinstance(value, dict):
+        return kind.revived(value)
     if kind is float and type(value) in (int, float):
         return float(value)
     if isinstance(kind, type) and type(value) is kind and kind in (int, str, bool, NoneType):

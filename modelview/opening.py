@@ -9,6 +9,7 @@ from typing import Any
 from modelview import files as given
 from modelview.errors import EditError
 from modelview.names import short, unknown
+from modelview.nested import require_recipes, with_blocks
 from modelview.recipe import Recipe
 from modelview.recognised import recognise
 from modelview.sources.base import Source
@@ -19,7 +20,20 @@ from modelview.sources.torchvision_class import from_torchvision
 
 MOST_BYTES = 10_000_000
 
-NAMED: dict[str, Callable[..., Source]] = {"torchvision": from_torchvision, "timm": timm, "modelview": made_here}
+
+def composed(name: str, **keywords: Any) -> Source:
+    """`made_here`, where rows may be recipes, or call those that `blocks` has by name: recipes, or specs of some."""
+    given = keywords.pop("blocks", {})
+    blocks = {own: found if isinstance(found, Recipe) else open_recipe(found) for own, found in require_recipes(given)}
+    if "rows" in keywords:
+        keywords["rows"], sources = with_blocks(keywords["rows"], blocks)
+        keywords |= {"blocks": sources} if sources else {}
+    elif given:
+        keywords["blocks"] = given  # for the complaint
+    return made_here(name, **keywords)
+
+
+NAMED: dict[str, Callable[..., Source]] = {"torchvision": from_torchvision, "timm": timm, "modelview": composed}
 """What has models by name: "timm:resnet50"."""
 
 
@@ -27,13 +41,13 @@ def open_recipe(spec: str | Path, *, files: Iterable[str | Path] = (), **keyword
     """The recipe that `spec` names, without edits unless it is a file.
 
     spec: "resnet50", "torchvision:resnet50" or "timm:resnet50"; a class with its arguments, "torchvision:ResNet";
-    "modelview:unet", or "modelview:sequential" and the like with rows; or the path of a recipe.json, or of any
-    checkpoint, which is read without being run, recognised, and loaded into its architecture (a path has a separator or
-    a suffix); or "package.module:function", a factory of your own, which is imported and called, here and in every
-    recipe that this process opens from now on. files: what a recipe.json may use. keywords go to the source:
-    weights=None, seed=0, and what its builder takes; for a factory also input=(1, 3, 224, 224); for a checkpoint
-    at="ema" chooses among several state_dicts. Raises UnknownName for names, EditError for keywords and recipes,
-    CheckpointError for files.
+    "modelview:unet", or "modelview:sequential" and the like with rows, which may be recipes; or the path of a
+    recipe.json, or of any checkpoint, which is read without being run, recognised, and loaded into its architecture (a
+    path has a separator or a suffix); or "package.module:function", a factory of your own, which is imported and
+    called, here and in every recipe that this process opens from now on. files: what a recipe.json may use. keywords go
+    to the source: weights=None, seed=0, and what its builder takes; for rows also blocks={"name": recipe}; for a
+    factory also input=(1, 3, 224, 224); for a checkpoint at="ema" chooses among several state_dicts. Raises UnknownName for
+    names, EditError for keywords and recipes, CheckpointError for files.
     """
     for file in files:
         given.give(file)

@@ -16,7 +16,7 @@ from modelview.errors import EditError, ModelviewError
 from modelview.meta import building, to_meta
 from modelview.proof import Proof, Witness
 from modelview.script import Code, listed, script
-from modelview.sources.base import SOURCES, Progress, Shape, Source
+from modelview.sources.base import Progress, Shape, Source
 from modelview.structure import Structure
 from modelview.trace.records import Totals, Trace, Tree
 
@@ -132,20 +132,28 @@ class Recipe:
 
     def to_json(self) -> str:
         """The recipe as recipe.json: what was meant, and nothing that could be run."""
-        source = {"kind": SOURCES.name_of(type(self.source)), **document.fields_of(self.source)}
-        edits = [{"edit": EDITS.name_of(type(edit)), **document.fields_of(edit)} for edit in self.edits]
-        return json.dumps({"modelview": FORMAT, "source": source, "edits": edits}, indent=2)
+        return json.dumps({"modelview": FORMAT, **self.document()}, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> "Recipe":
         """The recipe that `to_json` wrote. Imports, opens and runs nothing. Raises EditError, UnknownName."""
         content = document.parse(text, FORMAT)
-        source = document.revive(SOURCES, "kind", content["source"], "The source")
-        edits = (
-            document.revive(EDITS, "edit", item, f"Edit {number}")
-            for number, item in enumerate(content["edits"], start=1)
-        )
-        return cls(source, tuple(edits))
+        try:
+            return cls.revived(content)
+        except RecursionError as error:
+            raise EditError("This is not a recipe.json: its recipes stand in each other too deep.") from error
+
+    def document(self) -> dict[str, Any]:
+        """What `to_json` writes, but for the version."""
+        edits = [{"edit": EDITS.name_of(type(edit)), **document.fields_of(edit)} for edit in self.edits]
+        return {"source": self.source.document(), "edits": edits}
+
+    @classmethod
+    def revived(cls, content: Any) -> "Recipe":
+        """The recipe that `document` wrote. Raises EditError, UnknownName."""
+        source, edits = document.parts(content)
+        found = (document.revive(EDITS, "edit", item, f"Edit {number}") for number, item in enumerate(edits, start=1))
+        return cls(Source.revived(source), tuple(found))
 
     @contextmanager
     def _naming(self, number: int) -> Iterator[None]:

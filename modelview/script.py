@@ -32,15 +32,23 @@ def script(title: str, parts: Iterable[Code], main: Iterable[str]) -> str:
     """A module with the docstring `title`, a function `build_model()`, and `main` run as a script."""
     parts = list(parts)
     definitions = dict.fromkeys(text.strip("\n") for part in parts for text in part.definitions)
-    body = [line for part in parts for statement in part.statements for line in statement.split("\n")]
-    if any(line.startswith("model.out_channels = ") for line in body) and body[0].startswith("model = "):
-        body[0] = body[0].replace("model = ", "model: Any = ", 1)  # else a type checker refuses the attribute
+    statements = [statement for part in parts for statement in part.statements]
+    build = function("build_model", statements)
+    if "model: Any" in build:
         parts.append(Code(imports=("from typing import Any",)))
-    function = "\n".join(["def build_model() -> nn.Module:", *_indented([*body, "return model"])])
     run = "\n".join(['if __name__ == "__main__":', *_indented(main)])
     constants = [line for part in parts for line in part.constants]
     head = "\n\n".join(filter(None, [f'"""{_docstring(title)}"""', _imports(parts), "\n".join(constants)]))
-    return "\n\n\n".join([head, *definitions, function, run]) + "\n"
+    return "\n\n\n".join([head, *definitions, build, run]) + "\n"
+
+
+def function(name: str, statements: Iterable[str], said: str = "") -> str:
+    """A function `name` that returns what the statements leave in `model`; `said` is its docstring."""
+    body = [line for statement in statements for line in statement.split("\n")]
+    if any(line.startswith("model.out_channels = ") for line in body) and body[0].startswith("model = "):
+        body[0] = body[0].replace("model = ", "model: Any = ", 1)  # else a type checker refuses the attribute
+    lines = [*([f'"""{_docstring(said)}"""'] if said else []), *body, "return model"]
+    return "\n".join([f"def {name}() -> nn.Module:", *_indented(lines)])
 
 
 def reference(model: nn.Module, path: str) -> str:

@@ -29,6 +29,7 @@ FLOORS = [  # from the ground up: a module imports from its own floor and from t
     "proof",
     "edits",
     "recipe",
+    "nested",
     "identify",
     "recognised",
     "opening",

@@ -1,8 +1,8 @@
-"""One row of a container: a layer or a block as a line of text, where `_` is the width that comes in."""
+"""One row of a container: a layer, a block or a model as a line of text, where `_` is the width that comes in."""
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
 
@@ -14,6 +14,8 @@ from modelview.layers import KNOWN, Layer
 from modelview.names import short, unknown
 from modelview.script import Code
 from modelview.sources import _blocks
+from modelview.sources._making import on_meta
+from modelview.sources.base import Source
 from modelview.trace.shapes import is_shape, text
 
 _OURS: dict[str, type[nn.Module]] = {
@@ -25,6 +27,9 @@ _RESIDUAL: dict[str, Any] = {"BasicBlock": BasicBlock, "Bottleneck": Bottleneck}
 BLOCKS: dict[str, Any] = _OURS | _RESIDUAL
 """What a row may be beside a layer: blocks that take one tensor."""
 
+Models = tuple[tuple[str, Source], ...]
+"""Models of the user's own that rows may call, by name."""
+
 _OF_FEATURES = ("Linear", "LayerNorm", "RMSNorm", "RNN", "LSTM", "GRU", "Transformer")
 """Classes, by how they begin, whose width is the last axis; that of all others is axis 1, the channels."""
 
@@ -33,13 +38,15 @@ _OF_FEATURES = ("Linear", "LayerNorm", "RMSNorm", "RNN", "LSTM", "GRU", "Transfo
 class Part:
     """A layer, or one of BLOCKS, called with plain values; `_` among them is the width that comes in.
 
+    models: what may be called beside them, as in "backbone()", without any values.
     BasicBlock and Bottleneck get the 1 x 1 shortcut that torchvision's ResNet gives them where widths or sizes differ.
 
     >>> Part("Conv2d(_, 64, 7)").fitted((1, 3, 224, 224))
-    Part(text='Conv2d(3, 64, 7)')
+    Part(text='Conv2d(3, 64, 7)', models=())
     """
 
     text: str
+    models: Models = ()
 
     def fitted(self, inputs: Any) -> "Part":
         """With every `_` as the width of `inputs`. Raises EditError, UnknownName."""
@@ -50,10 +57,30 @@ class Part:
         width, line = str(self._width(inputs)), self.text.encode()
         for hole in sorted(holes, key=lambda node: node.col_offset, reverse=True):
             line = line[: hole.col_offset] + width.encode() + line[hole.end_col_offset :]
-        return Part(line.decode())
+        return replace(self, text=line.decode())
+
+    def model(self) -> Source | None:
+        """The model that the text calls; None where it is a layer or a block. Raises EditError, UnknownName."""
+        call = self._call()
+        found = dict(self.models).get(self._name)
+        if found is not None and (call.args or call.keywords):
+            raise EditError(
+                f"{self._name} is a model that was made already, so it takes nothing: write {self._name}()."
+            )
+        return found
+
+    def structure(self) -> nn.Module:
+        """The layer, block or model on meta. Raises EditError as `build`."""
+        model = self.model()
+        return model.structure() if model is not None else on_meta(self.text, self.build)
 
     def build(self) -> nn.Module:
-        """The layer with random weights. Raises EditError where the class does not take the arguments."""
+        """The layer with random weights, an Identity for a model, which is made elsewhere.
+
+        Raises EditError where the class does not take the arguments.
+        """
+        if self.model() is not None:
+            return nn.Identity()
         if self._name not in BLOCKS:
             return Layer(self.text).build()
         shortcut = self._shortcut()
@@ -63,6 +90,8 @@ class Part:
 
     def code(self) -> Code:
         """The constructor call as one expression, with the classes and imports it needs."""
+        if self.model() is not None:
+            return Code((f"{self._name}()",))
         if self._name in _OURS:
             known = _blocks.defining(_OURS[self._name])
             return Code((self.text,), definitions=known.definitions, imports=known.imports)
@@ -90,8 +119,8 @@ class Part:
             raise EditError(f"{name} takes or makes skips, so it is no row of a container: open modelview:unet.")
         if name.startswith("Lazy") and name in KNOWN:
             raise EditError(f"{name} has no width before its first batch: write {name[4:]} with `_` for what comes in.")
-        if name not in KNOWN and name not in BLOCKS:
-            raise unknown("layer or block", name, sorted(KNOWN.keys() | BLOCKS))
+        if name not in KNOWN and name not in BLOCKS and name not in dict(self.models):
+            raise unknown("layer or block", name, sorted({*KNOWN, *BLOCKS, *dict(self.models)}))
         return call
 
     def _not_plain(self) -> EditError:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
+from modelview import document
 from modelview.errors import EditError
 from modelview.registry import Registry
 from modelview.script import Code
@@ -74,3 +75,13 @@ class Source(ABC):
     def with_classes(self, num_classes: int) -> "Source":  # noqa: ARG002 - most sources have none
         """The same source for another number of classes. Raises EditError where there are none."""
         raise EditError(f"{self.title} has no number of classes that could be chosen.")
+
+    def document(self) -> dict[str, Any]:
+        """What recipe.json says of the source: its kind, and its fields."""
+        return {"kind": SOURCES.name_of(type(self)), **document.fields_of(self)}
+
+    @classmethod
+    def revived(cls, content: Any) -> "Source":
+        """The source that `document` wrote, of whatever kind. Raises EditError, UnknownName."""
+        source: Source = document.revive(SOURCES, "kind", content, "The source")
+        return source

@@ -1,7 +1,7 @@
 """Sequential, ModuleList and ModuleDict of layers in rows."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -15,7 +15,8 @@ from modelview.names import short, unknown
 from modelview.script import WIDTH, Code, quoted
 from modelview.sources import _blocks
 from modelview.sources._making import for_real, on_meta, require_known, require_seed
-from modelview.sources._parts import BLOCKS as BLOCKS, Part
+from modelview.sources._models import defining, require_models
+from modelview.sources._parts import BLOCKS as BLOCKS, Models as Models, Part
 from modelview.sources.base import SOURCES, Progress, Shape, Source
 from modelview.sources.unet import unet
 from modelview.trace.run import trace_module
@@ -35,7 +36,8 @@ class Composed(Source):
     container: "sequential", "modulelist" or "moduledict". rows: (name, layer) each; the layer as text such as
     "Conv2d(_, 64, 7)", where `_` is the width that comes in: the channels, axis 1; for Linear, LayerNorm, RNNs and
     Transformer layers the features, the last axis. A name may be "" but in a ModuleDict. A ModuleList or ModuleDict
-    alone has no forward: a small module holds it as `layers`. input: a shape with N = 1.
+    alone has no forward: a small module holds it as `layers`. input: a shape with N = 1. blocks: models by name, which
+    rows call as in "backbone()" and which bring their own weights.
     Raises UnknownName, and EditError for what cannot be; `structure` for rows that cannot run in this order.
     """
 
@@ -45,12 +47,14 @@ class Composed(Source):
     rows: Rows
     input: tuple[int, ...] = (1, 3, 224, 224)
     seed: int = 0
+    blocks: Models = ()
 
     def __post_init__(self) -> None:
         if self.container not in CONTAINERS:
             raise unknown("container", str(self.container), CONTAINERS)
         _require_shape(self.input)
         require_seed(self.seed)
+        require_models(self.blocks)
         object.__setattr__(self, "rows", _checked(self.container, self.rows))
 
     @property
@@ -80,21 +84,24 @@ class Composed(Source):
         )
 
     def structure(self) -> nn.Module:
-        self._fitted()
-        return on_meta(self.title, self._make)
+        parts = self._fitted()
+        return self._with_models(on_meta(self.title, self._make), parts, lambda model: model.structure())
 
-    def load(self, progress: Progress | None = None) -> nn.Module:  # noqa: ARG002 - nothing is downloaded
-        self._fitted()
-        return for_real(self.title, self._make, self.seed)
+    def load(self, progress: Progress | None = None) -> nn.Module:
+        parts = self._fitted()
+        return self._with_models(for_real(self.title, self._make, self.seed), parts, lambda model: model.load(progress))
 
     def code(self) -> Code:
-        parts = [part.code() for part in self._fitted()]
+        fitted = self._fitted()
+        models = [part.model() for part in fitted]
+        called = defining(tuple((name, model) for name, model in self.blocks if model in models))
+        parts = [part.code() for part in fitted]
         expressions = [part.statements[0] for part in parts]
         line, more = _written(self.container, names(self.rows), expressions)
         return Code(
             (f"model = {line}",),
-            definitions=tuple(each for part in (*parts, more) for each in part.definitions),
-            imports=tuple(each for part in (*parts, more) for each in part.imports),
+            definitions=tuple(each for part in (called, *parts, more) for each in part.definitions),
+            imports=tuple(each for part in (called, *parts, more) for each in part.imports),
         )
 
     def _make(self) -> nn.Module:
@@ -104,13 +111,22 @@ class Composed(Source):
         named = OrderedDict(zip(names(self.rows), layers, strict=True))
         return _blocks.LayerDict(named) if self.container == "moduledict" else nn.Sequential(named)
 
+    def _with_models(self, made: nn.Module, parts: list[Part], make: Callable[[Source], nn.Module]) -> nn.Module:
+        """The container with its models in the rows that were kept for them."""
+        holder = made if isinstance(made, nn.Sequential) else made.get_submodule("layers")
+        for name, part in zip(names(self.rows), parts, strict=True):
+            model = part.model()
+            if model is not None:
+                holder.add_module(name, make(model))
+        return made.eval()
+
     def _fitted(self) -> list[Part]:
         """The layers with their widths. Raises EditError for the first row that cannot run where it stands."""
-        found = steps(self.rows, self.input)
+        found = steps(self.rows, self.input, self.blocks)
         for number, step in enumerate(found, start=1):
             if step.refused:
                 raise EditError(f"Row {number}: {step.refused}")
-        return [Part(step.layer) for step in found]
+        return [Part(step.layer, self.blocks) for step in found]
 
 
 @dataclass(frozen=True)
@@ -124,7 +140,7 @@ class Step:
 
 
 @lru_cache(maxsize=256)
-def steps(rows: Rows, input: Shape) -> tuple[Step, ...]:
+def steps(rows: Rows, input: Shape, blocks: Models = ()) -> tuple[Step, ...]:
     """What each row does to the shape that the one before it leaves, up to the first that cannot run.
 
     Raises EditError for an input that is no shape with N = 1.
@@ -134,7 +150,7 @@ def steps(rows: Rows, input: Shape) -> tuple[Step, ...]:
     shape: Any = input
     for name, (_, layer) in zip(names(rows), rows, strict=True):
         try:
-            step = _step(name, Part(layer.strip()), shape)
+            step = _step(name, Part(layer.strip(), blocks), shape)
         except ModelviewError as error:
             return (*found, Step(name, layer, refused=str(error)))
         found.append(step)
@@ -159,7 +175,7 @@ def composed(container: str, **keywords: Any) -> Composed:
 
     rows: (name, layer) each, or layers alone; or a dict. Raises UnknownName, and EditError as Composed does.
     """
-    require_known(f"modelview:{container}", keywords, ("rows", "input", "seed"))
+    require_known(f"modelview:{container}", keywords, ("rows", "input", "seed", "blocks"))
     if "rows" not in keywords:
         raise EditError(f'modelview:{container} needs rows, such as rows=[("conv1", "Conv2d(3, 64, 7)")].')
     shape = keywords.get("input")
@@ -174,7 +190,7 @@ def _step(name: str, part: Part, shape: Any) -> Step:
     if not is_shape(shape):
         raise EditError(f"`{name}` takes one tensor, and the layer before it returns {text(shape)}.")
     part = part.fitted(shape)
-    module = on_meta(part.text, part.build)
+    module = part.structure()
     for own, parameter in module.named_parameters():
         if not parameter.numel():
             raise EditError(

@@ -13,7 +13,7 @@ from modelview.checkpoints.reading import Checkpoint, read
 from modelview.checkpoints.records import TensorInfo
 from modelview.errors import CheckpointError, EditError
 from modelview.fields import FileRef
-from modelview.layers import written
+from modelview.layers import Layer, written
 from modelview.names import short
 from modelview.script import Code, quoted
 from modelview.sources._rebuilding import foreign, rebuilt
@@ -58,8 +58,10 @@ class Pickled(Source):
         return rebuilt(self._node(), lambda info: values.tensor("a tensor of the model", info).clone())
 
     def code(self) -> Code:
-        if self.assumed:
-            return Code((f"model = {_sequence(self.structure())}",), imports=("from collections import OrderedDict",))
+        model = self.structure()
+        if self.assumed or _says_all(model):
+            line = f"model = {_sequence(model)}"
+            return Code((line,), imports=("from collections import OrderedDict",) * ("OrderedDict(" in line))
         file = quoted(ascii(self.file.name)[1:-1])
         comment = "# a whole pickled model: loading it runs what the file says, so only files you trust"
         return Code((comment, f'model = torch.load({file}, map_location="cpu", weights_only=False)'))
@@ -137,10 +139,23 @@ def _sequence(model: nn.Module) -> str:
     if type(model) is not nn.Sequential:
         text = written(model)
         return f"nn.{text}"
-    lines = [
-        f"    ({quoted(name)}, {_sequence(child).replace(chr(10), chr(10) + '    ')}),"
-        for name, child in model.named_children()
-    ]
-    if not lines:
+    rows = [(name, _sequence(child).replace("\n", "\n    ")) for name, child in model.named_children()]
+    if not rows:
         raise EditError("The model has no layers to write down.")
-    return "\n".join(["nn.Sequential(OrderedDict([", *lines, "]))"])
+    if [name for name, _ in rows] == [str(number) for number in range(len(rows))]:
+        return "\n".join(["nn.Sequential(", *(f"    {layer}," for _, layer in rows), ")"])
+    return "\n".join(
+        ["nn.Sequential(OrderedDict([", *(f"    ({quoted(name)}, {layer})," for name, layer in rows), "]))"]
+    )
+
+
+def _says_all(model: nn.Module) -> bool:
+    """Whether the constructor of a Sequential of plain layers makes the same model, all of which trains."""
+    if type(model) is not nn.Sequential or not all(parameter.requires_grad for parameter in model.parameters()):
+        return False
+    try:
+        _sequence(model)
+        plain = [module for module in model.modules() if type(module) is not nn.Sequential]
+        return all(str(Layer(written(module)).planned()) == str(module) for module in plain)
+    except EditError:  # a layer of another class, or one that its text does not say all about
+        return False

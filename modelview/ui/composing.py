@@ -9,10 +9,11 @@ import streamlit as st
 
 from modelview.errors import EditError, ModelviewError
 from modelview.names import short
+from modelview.nested import as_source
 from modelview.recipe import Recipe
 from modelview.render import text
 from modelview.sources.base import Shape, Source
-from modelview.sources.composed import BLOCKS, Composed, Rows, Step, steps
+from modelview.sources.composed import BLOCKS, Composed, Models, Rows, Step, steps
 from modelview.sources.unet import UNet
 from modelview.ui import parts, places, state
 from modelview.ui.inputs import shape_form
@@ -69,6 +70,7 @@ def _container(container: str) -> tuple[Source, tuple[Shape, ...]]:
     left, right = st.columns([2, 1], gap="small")
     typed = left.text_input("Input", "1, 3, 224, 224", key="build.input", help="The shape, N = 1 first.")
     seed = _seed(right)
+    own = _own()
     left, right = st.columns([3, 2], gap="small")
     with left:
         table = _editor()
@@ -79,11 +81,25 @@ def _container(container: str) -> tuple[Source, tuple[Shape, ...]]:
     rows = tuple((name if container != "modulelist" else "", layer) for name, layer in table if name or layer)
     input = _shape(typed)
     with right:
-        _outcomes(table, iter(steps(rows, input)))
-    source = Composed(container, rows, input, seed)
+        _outcomes(table, iter(steps(rows, input, own)))
+    source = Composed(container, rows, input, seed, own)
     source.structure()
     st.markdown(parts.sentence(source.running))
     return source, source.example
+
+
+def _own() -> Models:
+    """The model in hand, under the name by which rows may call it."""
+    recipe = state.session().recipe
+    if recipe is None:
+        return ()
+    name = st.text_input(
+        "The open model in a row",
+        "backbone",
+        key="build.own",
+        help=f"A row that says backbone() is {short(recipe.source.title, 40)} with its edits and weights.",
+    )
+    return ((name, as_source(recipe)),) if name else ()
 
 
 def _editor() -> Rows:

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from modelview.edits.truncate import Truncate
 from modelview.opening import open_recipe
 from modelview.ui.composing import FIRST
-from tests.pages.app import errors, session, start, text
+from tests.pages.app import errors, go, session, start, text
 
 
 def container(kind: str, *rows: tuple[str, str], n_first: int = len(FIRST)) -> AppTest:
@@ -105,6 +106,27 @@ def test_rows_are_added_and_another_input_chosen() -> None:
     at.button(key="build.open").click().run()
     rows = [*FIRST[:2], ("block", "BasicBlock(_, 64, 2)"), ("", "OutConv(_, 2)")]
     assert session(at).recipe == open_recipe("modelview:sequential", rows=rows, input=(1, 3, 32, 48))
+
+
+def test_the_open_model_becomes_a_row() -> None:
+    at = go(start("1_Open", "resnet18", Truncate("layer4")), "1_Open")
+    at.button_group(key="build.kind").set_value("Sequential").run()
+    rows = [("trunk", "backbone()"), ("head", "Conv2d(_, 21, 1)")]
+    typed(at, added=rows, deleted=range(len(FIRST)))
+    assert errors(at) == ""
+    assert outcomes(at) == ["1 × 512 × 7 × 7", "1 × 21 × 7 × 7"]
+    at.button(key="build.open").click().run()
+    backbone = open_recipe("resnet18").then(Truncate("layer4"))
+    assert session(at).recipe == open_recipe("modelview:sequential", rows=rows, blocks={"backbone": backbone})
+
+
+def test_a_name_that_no_row_could_call_is_refused() -> None:
+    at = start("1_Open", "resnet18")
+    at.button_group(key="build.kind").set_value("Sequential").run()
+    at.text_input(key="build.own").set_value("Linear").run()
+    assert "'Linear' is something else already" in errors(at)
+    at.text_input(key="build.own").set_value("").run()
+    assert errors(at) == ""
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,21 @@ def test_tensors_of_a_foreign_class_have_no_order(mine: Any, tmp_path: Path) -> 
         mv.open(saved(mine.Own(), tmp_path))
 
 
+def test_a_sequential_of_plain_layers_is_written_without_its_file(tmp_path: Path) -> None:
+    inner = nn.Sequential(nn.BatchNorm2d(8, eps=1e-3), nn.ReLU(inplace=True))
+    recipe = mv.open(saved(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), inner, nn.Conv2d(8, 4, 1)), tmp_path))
+    assert "torch.load" not in recipe.code().partition("__main__")[0]
+    assert "OrderedDict" not in recipe.code()
+    check_recipe(recipe)
+
+
+@pytest.mark.parametrize("how", ["frozen", "another class"])
+def test_what_its_layers_do_not_say_comes_from_the_file(how: str, tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), models.resnet.BasicBlock(8, 8) if how != "frozen" else nn.ReLU())
+    model[0].weight.requires_grad_(how != "frozen")
+    assert 'torch.load("model.pth"' in mv.open(saved(model, tmp_path)).code()
+
+
 def test_a_recipe_of_it_is_a_value(tmp_path: Path) -> None:
     recipe = mv.open(saved(models.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1]), tmp_path))
     assert mv.Recipe.from_json(recipe.to_json()) == recipe

@@ -8,7 +8,7 @@ from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 import modelview as mv
-from tests.laws import run
+from tests.laws import check_recipe, run
 from tests.tutorials.comparing import assert_agree, picture
 
 RESNET = mv.open("resnet18")
@@ -65,3 +65,17 @@ def test_as_a_layer_of_another_model() -> None:
     built = recipe.build()
     assert [name for name, _ in built.named_children()] == ["backbone", "head"]
     assert run(built, (picture(),)).shape == (2, 5, 2, 2)
+
+
+def test_as_a_row_of_a_container() -> None:
+    """`nn.Sequential(OrderedDict(backbone=..., head=...))`, as one would write it."""
+    backbone = RESNET.then(mv.Truncate("layer4"))
+    rows = [("backbone", backbone), ("head", "Conv2d(_, 5, 1)")]
+    recipe = mv.open("modelview:sequential", rows=rows, input=(1, 3, 64, 64))
+    by_hand = nn.Sequential()
+    by_hand.add_module("backbone", backbone.build())
+    by_hand.add_module("head", nn.Conv2d(512, 5, kernel_size=1))
+    built = check_recipe(recipe)
+    assert list(built.state_dict()) == list(by_hand.state_dict())
+    by_hand.load_state_dict(built.state_dict())
+    assert torch.equal(run(built, (picture(),)), run(by_hand.eval(), (picture(),)))
