@@ -35,17 +35,17 @@ def _hooked(modules: Iterable[nn.Module], recorder: Recorder) -> Iterator[None]:
 def undisturbed(modules: Iterable[nn.Module], *, train: bool = False) -> Iterator[None]:
     """Run `modules` in eval (or train) mode without gradients; every mode, buffer and the RNG are put back."""
     modules = list(modules)
-    modes = [(module, module.training) for module in modules]
+    turned = [module for module in modules if module.training != train]  # setting an attribute of a module is slow
     buffers = [buffer for module in modules for buffer in module._buffers.values() if buffer is not None]
     kept = [(buffer, buffer.clone()) for buffer in buffers if not buffer.is_meta] if train else []
     try:
-        for module in modules:
+        for module in turned:
             module.training = train
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             yield
     finally:
-        for module, training in modes:
-            module.training = training
+        for module in turned:
+            module.training = not train
         with torch.no_grad():
             for buffer, values in kept:
                 buffer.copy_(values)

@@ -12,49 +12,35 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from modelview.trace import windows
+from modelview.trace.empties import alike, empty
+
 Rule = Callable[..., Any]
-
-
-def _alike(input: Tensor) -> Tensor:
-    """An empty tensor like `input`, strides included; torch's own search for them is slow on meta."""
-    if input.is_contiguous():
-        return input.new_empty(input.shape)
-    return input.new_empty_strided(input.shape, input.stride()) if _is_dense(input) else torch.empty_like(input)
-
-
-def _is_dense(input: Tensor) -> bool:
-    """Whether the elements fill their storage without gaps, in some order of the axes."""
-    expected = 1
-    for stride, size in sorted(zip(input.stride(), input.shape, strict=True)):
-        if size > 1 and stride != expected:
-            return False
-        expected *= size
-    return True
 
 
 def _activation(input: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Tensor:  # noqa: ARG001
     """Torch's activations take `inplace` last, by position or by name."""
-    return input if inplace or (args and args[-1] is True) else _alike(input)
+    return input if inplace or (args and args[-1] is True) else alike(input)
 
 
 def _unary(input: Tensor) -> Tensor | None:
-    return _alike(input)
+    return alike(input)
 
 
 def _gelu(input: Tensor, approximate: str = "none") -> Tensor | None:
-    return _alike(input) if approximate in ("none", "tanh") else None
+    return alike(input) if approximate in ("none", "tanh") else None
 
 
 def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor | None:
     if training or not 0 <= p <= 1:
         return None
-    return input if inplace else _alike(input)
+    return input if inplace else alike(input)
 
 
 def _softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor | None:
     if dim is None or dtype is not None or not -input.dim() <= dim < input.dim():
         return None
-    return _alike(input)
+    return alike(input)
 
 
 def _batch_norm(
@@ -73,7 +59,7 @@ def _batch_norm(
     for tensor in (running_mean, running_var, weight, bias):
         if tensor is not None and tensor.shape != wanted:
             return None
-    return _alike(input)
+    return alike(input)
 
 
 def _layer_norm(
@@ -88,7 +74,7 @@ def _layer_norm(
         return None
     if any(tensor is not None and tuple(tensor.shape) != wanted for tensor in (weight, bias)):
         return None
-    return _alike(input)
+    return alike(input)
 
 
 def _broadcast(input: Any, other: Any, alpha: float | None = None) -> Tensor | None:
@@ -96,16 +82,16 @@ def _broadcast(input: Any, other: Any, alpha: float | None = None) -> Tensor | N
     if alpha is not None or not isinstance(input, Tensor) or not input.dtype.is_floating_point:
         return None
     if type(other) in (int, float):
-        return _alike(input)
+        return alike(input)
     if not isinstance(other, Tensor) or other.dtype != input.dtype or not other.is_meta:
         return None
     shape = _broadcast_shape(input.shape, other.shape)
     if shape is None:
         return None
     if input.is_contiguous() and other.is_contiguous():
-        return input.new_empty(shape)
+        return empty(input, shape)
     if shape == input.shape and (other.stride() == input.stride() or other.numel() < input.numel()):
-        return _alike(input)
+        return alike(input)
     return None
 
 
@@ -137,18 +123,18 @@ def _cat(tensors: Any, dim: int = 0) -> Tensor | None:
             return None
         if (*tensor.shape[:dim], *tensor.shape[dim + 1 :]) != rest:
             return None
-    return first.new_empty((*first.shape[:dim], sum(t.shape[dim] for t in tensors), *first.shape[dim + 1 :]))
+    return empty(first, (*first.shape[:dim], sum(t.shape[dim] for t in tensors), *first.shape[dim + 1 :]))
 
 
 def _clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor | None:
     numbers = all(bound is None or type(bound) in (int, float) for bound in (min, max))
-    return _alike(input) if numbers and (min, max) != (None, None) and input.dtype.is_floating_point else None
+    return alike(input) if numbers and (min, max) != (None, None) and input.dtype.is_floating_point else None
 
 
 def _normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor | None:  # noqa: ARG001
     if type(dim) is not int or not -input.dim() <= dim < input.dim() or not input.dtype.is_floating_point:
         return None
-    return _alike(input)
+    return alike(input)
 
 
 def _roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor | None:
@@ -157,29 +143,7 @@ def _roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor | None:
     )
     if not plain or len(shifts) != len(dims) or not input.is_contiguous():
         return None
-    return input.new_empty(input.shape) if all(-input.dim() <= dim < input.dim() for dim in dims) else None
-
-
-def _interpolate(
-    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: Any = None
-) -> Tensor | None:
-    wanted = _pair(size)
-    if wanted is None or min(wanted) < 1 or scale_factor is not None or input.dim() != 4 or 0 in input.shape:
-        return None
-    if mode not in ("nearest", "bilinear") or (mode == "nearest" and align_corners is not None):
-        return None
-    return input.new_empty((*input.shape[:2], *wanted)) if input.is_contiguous() else None
-
-
-def _grid_sample(
-    input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: Any = None
-) -> Tensor | None:
-    if input.dim() != 4 or grid.dim() != 4 or grid.shape[0] != input.shape[0] or grid.shape[3] != 2:
-        return None
-    usual = mode in ("bilinear", "nearest") and padding_mode in ("zeros", "border") and align_corners is not None
-    if not usual or not grid.is_meta or grid.dtype != input.dtype or 0 in input.shape:
-        return None
-    return input.new_empty((*input.shape[:2], *grid.shape[1:3]))
+    return empty(input, input.shape) if all(-input.dim() <= dim < input.dim() for dim in dims) else None
 
 
 def _instance_norm(
@@ -189,51 +153,7 @@ def _instance_norm(
     given = (running_mean, running_var, weight, bias)
     if any(value is not None for value in given) or input.dim() != 4 or input.shape[2:].numel() < 2:
         return None
-    return _alike(input) if input.is_contiguous() else None
-
-
-def _tuple(value: Any, length: int) -> tuple[int, ...] | None:
-    if isinstance(value, int):
-        return (value,) * length
-    if isinstance(value, tuple | list) and len(value) == length and all(isinstance(v, int) for v in value):
-        return tuple(value)
-    return None
-
-
-def _pair(value: Any) -> tuple[int, ...] | None:
-    return _tuple(value, 2)
-
-
-def _adaptive_pool(input: Tensor, output_size: Any) -> Tensor | None:
-    size = _pair(output_size)
-    if size is None or min(size) < 0 or input.dim() != 4 or not input.is_contiguous() or 0 in input.shape:
-        return None
-    return input.new_empty((*input.shape[:2], *size))
-
-
-def _convolution(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> Tensor | None:
-    dims = weight.dim() - 2
-    strides, pads, dilations = _tuple(stride, dims), _tuple(padding, dims), _tuple(dilation, dims)
-    if strides is None or pads is None or dilations is None or input.dim() != dims + 2:
-        return None
-    (n, channels, *sizes), (width, depth, *kernel) = input.shape, weight.shape
-    if channels != depth * groups or width % groups or input.dtype != weight.dtype:
-        return None
-    if (bias is not None and bias.shape != (width,)) or not weight.is_meta:
-        return None
-    out = [
-        (size + 2 * pad - step * (extent - 1) - 1) // stride + 1
-        for size, pad, step, extent, stride in zip(sizes, pads, dilations, kernel, strides, strict=True)
-    ]
-    return input.new_empty((n, width, *out)) if min(out) > 0 and min(strides) > 0 else None
+    return alike(input) if input.is_contiguous() else None
 
 
 def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
@@ -241,7 +161,7 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         return None
     if input.dtype != weight.dtype or (bias is not None and bias.shape != weight.shape[:1]):
         return None
-    return input.new_empty((*input.shape[:-1], weight.shape[0]))
+    return empty(input, (*input.shape[:-1], weight.shape[0]))
 
 
 def _multi_head_attention(
@@ -260,7 +180,7 @@ def _multi_head_attention(
         return None
     if weight is None or weight.shape != (3 * width, width) or given["out_proj_weight"].shape != (width, width):
         return None
-    return _alike(query), None
+    return alike(query), None
 
 
 RULES: dict[Any, Rule] = {
@@ -271,9 +191,10 @@ RULES: dict[Any, Rule] = {
     F.dropout: _dropout,
     F.gelu: _gelu,
     F.normalize: _normalize,
-    F.interpolate: _interpolate,
-    F.grid_sample: _grid_sample,
-    F.adaptive_avg_pool2d: _adaptive_pool,
+    F.interpolate: windows.interpolate,
+    F.grid_sample: windows.grid_sample,
+    F.adaptive_avg_pool2d: windows.adaptive_avg_pool2d,
+    F.avg_pool2d: windows.avg_pool2d,
     F.linear: _linear,
     F.multi_head_attention_forward: _multi_head_attention,
     **dict.fromkeys(
@@ -286,7 +207,8 @@ RULES: dict[Any, Rule] = {
     **dict.fromkeys((torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__), _broadcast),
     **dict.fromkeys((torch.div, Tensor.div, Tensor.__truediv__), _broadcast),
     **dict.fromkeys((Tensor.add_, Tensor.__iadd__), _broadcast_in_place),
-    **dict.fromkeys((torch.conv1d, torch.conv2d, torch.conv3d), _convolution),
+    **dict.fromkeys((torch.conv1d, torch.conv2d, torch.conv3d), windows.convolution),
+    **dict.fromkeys((F.max_pool2d, torch.max_pool2d), windows.max_pool2d),
     **dict.fromkeys((torch.cat, torch.concat), _cat),
     **dict.fromkeys((torch.clamp, Tensor.clamp), _clamp),
     **dict.fromkeys((torch.roll, Tensor.roll), _roll),

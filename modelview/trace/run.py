@@ -56,7 +56,7 @@ def _moved(value: Any, device: str) -> Any:
     """`value` with its tensors on `device`: emptied on meta, noise on the CPU where there were no values."""
     if isinstance(value, Tensor):
         if device == "meta":
-            return torch.empty_like(value, device="meta")
+            return value.detach() if value.is_meta else torch.empty_like(value, device="meta")
         return torch.full_like(value, 0.5, device="cpu") if value.is_meta else value
     if isinstance(value, tuple | list):
         return type(value)(_moved(item, device) for item in value)
