@@ -46,8 +46,8 @@ def open_recipe(spec: str | Path, *, files: Iterable[str | Path] = (), **keyword
     path has a separator or a suffix); or "package.module:function", a factory of your own, which is imported and
     called, here and in every recipe that this process opens from now on. files: what a recipe.json may use. keywords go
     to the source: weights=None, seed=0, and what its builder takes; for rows also blocks={"name": recipe}; for a
-    factory also input=(1, 3, 224, 224); for a checkpoint at="ema" chooses among several state_dicts. Raises UnknownName for
-    names, EditError for keywords and recipes, CheckpointError for files.
+    factory also input=(1, 3, 224, 224); for a checkpoint at="ema" chooses among several state_dicts. Raises UnknownName
+    for names, EditError for keywords and recipes, CheckpointError for files.
     """
     for file in files:
         given.give(file)
