@@ -44,6 +44,12 @@ def legacy(content: Any, path: Path) -> Path:
     return path
 
 
+def legacy_framed(content: Any, path: Path) -> Path:
+    """By pickle's newer protocols, whose pickles begin with their length."""
+    torch.save(content, path, _use_new_zipfile_serialization=False, pickle_protocol=4)
+    return path
+
+
 def zipped(content: Any, path: Path) -> Path:
     torch.save(content, path)
     return path
@@ -192,6 +198,7 @@ def _identity(before: str, after: str) -> onnx.NodeProto:
 MAKERS: dict[str, tuple[str, Callable[[State, Path], Path]]] = {
     "zip": ("zip", zipped),
     "legacy": ("legacy", legacy),
+    "legacy of protocol 4": ("legacy", legacy_framed),
     "tar": ("tar", tarred),
     **{f"pickle of protocol {n}": ("pickle", pickled(n)) for n in (2, 3, 4, 5)},
     "pickled tensors": ("pickle", pickled_tensors),

@@ -14,7 +14,8 @@ from modelview.names import short
 
 MAGIC = 0x1950A86A20F9469CFC6C
 MARK = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""The magic number as a pickle writes it, behind the protocol."""
+"""The magic number as a pickle writes it, behind the protocol and, from protocol 4 on, the length of what follows."""
+_FRAME_BYTES = 9
 PROTOCOL = 1001
 _UNKNOWN = -1
 
@@ -27,7 +28,7 @@ class Legacy(Format):
 
     @classmethod
     def fits(cls, start: Start) -> bool:
-        return len(start.paths) == 1 and start.head[:1] == b"\x80" and start.head[2 : 2 + len(MARK)] == MARK
+        return len(start.paths) == 1 and start.head[:1] == b"\x80" and MARK in start.head[2 : 2 + _FRAME_BYTES + len(MARK)]
 
     @classmethod
     def read(cls, start: Start, limits: Limits) -> Content:
