@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from modelview.ui import catalogue, chosen, composing, factories, ready, received, state
+from modelview.ui import begun, catalogue, chosen, composing, factories, ready, received, state
 
 st.title("Open a model")
 if state.session().recipe is None:
@@ -22,6 +22,7 @@ def chooser() -> None:
     if name is not None:
         with right:
             chosen.draw(name)
+    begun.arrived()
 
 
 chooser()

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from modelview.ui import forms, kinds, parts, preview, state
+from modelview.ui import begun, forms, kinds, parts, preview, state
 
 st.title("Edit")
 recipe = state.recipe()
@@ -21,6 +21,7 @@ def editor() -> None:
         make = forms.edit_form(kind, structure)
     with right:
         preview.draw(kind, recipe, make)
+    begun.arrived()
 
 
 editor()

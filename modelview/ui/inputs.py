@@ -3,6 +3,7 @@
 import streamlit as st
 
 from modelview.sources.base import Shape
+from modelview.ui import begun
 
 _NAMES = {
     2: ("Batch", "Features"),
@@ -30,7 +31,6 @@ def _one(shape: Shape, key: str, title: str, *, fresh: bool) -> Shape:
     found = []
     for column, name, size in zip(st.columns(len(shape), gap="small"), names, shape, strict=True):
         field = f"{key}.{name.lower()}"
-        if fresh or field not in st.session_state:
-            st.session_state[field] = size
+        (begun.show if fresh else begun.begin)(field, size)
         found.append(int(column.number_input(name, value=None, step=1, key=field) or 0))
     return tuple(found)

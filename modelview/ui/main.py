@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from modelview.ui import places, sidebar, state, warm
+from modelview.ui import begun, places, sidebar, state, warm
 
 warm.keep()
 st.set_page_config(page_title="modelview", page_icon=str(Path(__file__).with_name("icon.svg")), layout="wide")
@@ -15,3 +15,4 @@ state.read_address()
 sidebar.draw()
 page.run()
 state.write_address()
+begun.arrived()

@@ -88,7 +88,9 @@ def _held_pairs(_: Asked, value: Any) -> str:
 def _modules(asked: Asked) -> Value:
     """Modules that are called, each with what it returns, in the order in which they were chosen."""
     outputs = matching.returned(asked.structure)
-    st.session_state[asked.key] = [path for path in st.session_state[asked.key] if path in outputs]
+    held = [path for path in st.session_state[asked.key] if path in outputs]
+    if held != st.session_state[asked.key]:  # only then: what is set anew closes the list that is being searched
+        st.session_state[asked.key] = held
     chosen = st.multiselect(
         asked.label,
         list(outputs),

@@ -14,21 +14,20 @@ from modelview.layers import Layer, written
 from modelview.names import short
 from modelview.render.terminal import plain
 from modelview.structure import Structure
-from modelview.ui import matching, parts, places, several, state
+from modelview.ui import begun, matching, parts, places, several, state
 from modelview.ui.asked import Asked, Unfilled, Value, Widget, required, text_field
 
 
 def draw(asked: Asked) -> Value:
     """Draw the widget for a field, which begins with the default; what comes back reads it."""
     found = widget(asked)
-    if asked.key not in st.session_state:
-        st.session_state[asked.key] = found.hold(asked, asked.default)
+    begun.begin(asked.key, found.hold(asked, asked.default))
     return found.draw(asked)
 
 
 def show(asked: Asked, value: Any) -> None:
     """Have the widget for a field show `value` when it is drawn next."""
-    st.session_state[asked.key] = widget(asked).hold(asked, value)
+    begun.show(asked.key, widget(asked).hold(asked, value))
     if asked.type is Layer:
         st.session_state[_standing(asked)] = path_in(asked)
 
