@@ -1,6 +1,6 @@
 """A pickled module as a tree: classes by name, tensors and plain attributes, nothing imported."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,8 @@ MOST_NAMES = 1_000_000
 
 _OWN = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "training")
 """What nn.Module keeps for itself, beside its hooks; everything else in its state is the class's."""
+HELD = "attributes"
+"""The place of the tensors that a module holds beside its state_dict."""
 
 
 @dataclass(eq=False)
@@ -19,7 +21,8 @@ class ModuleNode:
 
     kind: "package.module.Class". attributes: what the class itself set, as plain values and stubs. parameters,
     buffers, children: by name, in the stored order; None where the module registered one without a value. A module
-    that stands at several places is one node. non_persistent: buffers that its state_dict leaves out.
+    that stands at several places is one node. non_persistent: buffers that its state_dict leaves out. packed: children
+    that keep themselves in a form of their own, as quantized ones do.
     """
 
     kind: str
@@ -29,6 +32,7 @@ class ModuleNode:
     buffers: dict[str, TensorInfo | None] = field(default_factory=dict)
     non_persistent: frozenset[str] = frozenset()
     children: "dict[str, ModuleNode | None]" = field(default_factory=dict)
+    packed: dict[str, Any] = field(default_factory=dict)
 
     @property
     def parallel_note(self) -> str:
@@ -67,6 +71,21 @@ class ModuleNode:
                     found[f"{path}.{name}".lstrip(".")] = info
         return found
 
+    def held(self) -> dict[str, TensorInfo]:
+        """Tensors that its state_dict leaves out: in plain attributes, packed, and buffers that are not saved."""
+        found: dict[str, TensorInfo] = {}
+        seen = {id(info) for info in self.tensors().values()}
+        for path, node in self.named():
+            level: list[tuple[str, Any]] = [(path, {**node.buffers, **node.attributes, **node.packed})]
+            while level:
+                place, value = level.pop()
+                if isinstance(value, TensorInfo):
+                    found[place.lstrip(".")] = value
+                inner = [(f"{place}.{name}", child) for name, child in _inside(value) if id(child) not in seen]
+                seen.update(id(child) for _, child in inner)
+                level += reversed(inner)
+        return found
+
 
 def is_module(value: Any) -> bool:
     """Whether a stub was a torch.nn.Module."""
@@ -91,7 +110,21 @@ def tree(stub: Stub) -> ModuleNode:
                 nodes[id(child)] = ModuleNode(child.name)
                 waiting.append(child)
             node.children[str(name)] = nodes.get(id(child)) if is_module(child) else None
+            if not is_module(child) and child is not None:
+                node.packed[str(name)] = child
     return root
+
+
+def _inside(value: Any) -> Iterable[tuple[Any, Any]]:
+    """What a plain value or a stub holds, by name or number, that can be a tensor or hold one."""
+    if isinstance(value, Stub):
+        value = {} if is_module(value) else {**_numbered(value.arguments), **_numbered(value.state)}
+    inner = _numbered(value)
+    return [(name, child) for name, child in inner.items() if isinstance(child, (dict, list, tuple, Stub, TensorInfo))]
+
+
+def _numbered(value: Any) -> dict[Any, Any]:
+    return dict(enumerate(value)) if isinstance(value, (list, tuple)) else _dict(value)
 
 
 def _tensors(value: Any) -> dict[str, TensorInfo | None]:

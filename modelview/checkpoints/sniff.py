@@ -1,5 +1,6 @@
 """What a file is, by what is in it."""
 
+import codecs
 import os
 import stat
 import zipfile
@@ -101,10 +102,14 @@ def _stranger(start: Start) -> str:
             return f"{name!r} is no checkpoint: it looks like {looks_like(start.names)}."
         return f"{name!r} begins as a zip archive, but its directory is missing: the file is truncated or damaged."
     for magic, what in _MAGIC:
-        if head.lstrip().startswith(magic):
+        if head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(magic):
             return f"{name!r} is no checkpoint: it looks like {what}."
     if head[4:8] == b"TFL3":
         return f"{name!r} is no checkpoint of PyTorch: it looks like a TensorFlow Lite model."
+    if head[8:12] == b"WEBP":
+        return f"{name!r} is no checkpoint: it looks like a picture (WebP)."
+    if _is_text(head) and head.lstrip()[:1] in (b"{", b"["):
+        return f"{name!r} is no checkpoint: it looks like a JSON document."
     if _is_text(head):
         return f"{name!r} is no checkpoint: it looks like text."
     return f"{name!r} is no checkpoint that modelview knows: its first bytes are {head[:8].hex(' ')}."

@@ -154,6 +154,12 @@ def tensor(
     )
 
 
+def moved(info: TensorInfo, by: int) -> TensorInfo:
+    """The tensor with its storage's number among those of several readings."""
+    parts = tuple((name, moved(part, by)) for name, part in info.parts)
+    return replace(info, storage=None if info.storage is None else info.storage + by, parts=parts)
+
+
 def bytes_of(count: int, dtype: str) -> int:
     """What so many elements in a row take.
 

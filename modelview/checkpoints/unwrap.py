@@ -32,18 +32,23 @@ PREFERRED = (
 _AVERAGED = ("ema", "average", "swa", "teacher", "shadow")
 _BESIDE = ("optimizer", "optim", "scheduler", "scaler", "rng", "sampler", "grad")
 """What lies beside a model in a training checkpoint and also holds tensors."""
+_HELD = "No state_dict has these tensors: the modules keep them as plain attributes, packed, or as constants."
 _REBUILDERS = ("torch._utils._rebuild_", "torch._tensor._rebuild_")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One state_dict in a file. path: its dotted place, "" at the top. module: where it is a whole module."""
+    """One state_dict in a file. path: its dotted place, "" at the top. module: where it is a whole module.
+
+    beside: whether these are no weights of a state_dict, but tensors that a module holds beside it.
+    """
 
     path: str
     tensors: Mapping[str, TensorInfo]
     metadata: Mapping[str, Any] = field(default_factory=dict)
     module: ModuleNode | None = None
     note: str = ""
+    beside: bool = False
 
 
 def candidates(root: Any) -> list[Candidate]:
@@ -57,6 +62,8 @@ def candidates(root: Any) -> list[Candidate]:
             if candidate is not None:
                 found.append(candidate)
             if candidate is not None and candidate.module is not None:
+                if held := candidate.module.held():
+                    found.append(Candidate(f"{path}.{modules.HELD}".lstrip("."), held, note=_HELD, beside=True))
                 continue
             for name, child in _inner(value):
                 if isinstance(child, (dict, list, tuple, Stub)) and id(child) not in seen:
@@ -142,12 +149,12 @@ def _is_optimizer_state(path: str) -> bool:
     return any(word in part for part in parts for word in _BESIDE)
 
 
-def _rank(candidate: Candidate) -> tuple[bool, int, int, int]:
-    """Weights of a model before their averages; by usual names, by size, by depth."""
+def _rank(candidate: Candidate) -> tuple[bool, bool, bool, int, int, int]:
+    """What has tensors before what has none, weights before other tensors, a model before averages; by usual names."""
     parts = candidate.path.lower().split(".") if candidate.path else []
     averaged = any(word in part for part in parts for word in _AVERAGED)
     last = parts[-1] if parts else ""
     usual = PREFERRED.index(last) if last in PREFERRED else len(PREFERRED)
     count = len(candidate.tensors)
     few = 1 if count < 3 else 0
-    return averaged, few, 0 if not parts and not few else usual + 1, -count
+    return not count, candidate.beside, averaged, few, 0 if not parts and not few else usual + 1, -count

@@ -169,7 +169,7 @@ def test_weights_are_found_wherever_they_are(name: str, depth: int, tmp_path: Pa
         (lambda: {"ema": {"module": averaged()}, "module": state()}, ["module", "ema.module"]),
         (lambda: {"a": {"ema": averaged(), "model": state()}}, ["a.model", "a.ema"]),
         (lambda: {"models": [state(), averaged()]}, ["models.0", "models.1"]),
-        (lambda: {"ema": averaged(), "model": Net()}, ["model", "ema"]),
+        (lambda: {"ema": averaged(), "model": Net()}, ["model", "ema", "model.attributes"]),
         (lambda: Dict(ema=Dict(averaged()), model=OrderedDict(state())), ["model", "ema"]),
     ],
 )

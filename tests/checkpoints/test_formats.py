@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,59 @@ def test_a_scripted_module_is_a_tree(tmp_path: Path) -> None:
     assert ck.module is not None
     assert [path for path, _ in ck.module.named()] == ["", "conv", "bn", "fc"]
     assert list(ck.tensors) == list(torch.jit.load(tmp_path / "file").state_dict())
+
+
+class Holding(nn.Module):
+    """With tensors where a state_dict does not look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+        self.anchors = [torch.arange(3.0), {"wide": torch.arange(4.0)}]
+        self.same = [self.fc.weight]
+        self.register_buffer("unsaved", torch.ones(2), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.fc(x)
+        return out
+
+
+def test_tensors_that_a_module_holds_beside_its_weights_are_a_choice(tmp_path: Path) -> None:
+    model = Holding()
+    torch.save({"net": model}, tmp_path / "m")
+    ck = mv.read(tmp_path / "m")
+    assert [(one.path, len(one.tensors)) for one in ck.candidates] == [("net", 2), ("net.attributes", 3)]
+    held = mv.read(tmp_path / "m", at="net.attributes")
+    assert list(held.tensors) == ["unsaved", "anchors.0", "anchors.1.wide"]
+    assert torch.equal(held.tensor("anchors.1.wide"), torch.arange(4.0))
+    assert held.notes[0].startswith("No state_dict has these tensors")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("save", [torch.save, lambda model, path: torch.jit.save(torch.jit.script(model), path)])
+def test_packed_weights_are_read(save: Callable[[nn.Module, Path], None], tmp_path: Path) -> None:
+    model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 2)), {nn.Linear}, torch.qint8)
+    save(model, tmp_path / "m")
+    ck = mv.read(tmp_path / "m")
+    assert ck.path == "attributes"
+    weight, bias = (ck.tensor(name) for name in ck.tensors)
+    assert torch.equal(weight.dequantize(), model[0].weight().dequantize())
+    assert torch.equal(bias, model[0].bias())
+
+
+def test_a_frozen_script_keeps_its_weights_as_constants(tmp_path: Path) -> None:
+    model = Net().eval()
+    torch.jit.save(torch.jit.freeze(torch.jit.script(model)), tmp_path / "m")
+    ck = mv.read(tmp_path / "m", verify=True)
+    assert [one.path for one in ck.candidates] == ["attributes", ""]
+    assert all(name.startswith("CONSTANTS.c") for name in ck.tensors)
+    values = [ck.tensor(name) for name in ck.tensors]
+    assert any(torch.equal(value, model.fc.weight) for value in values if value.shape == (2, 4))
+    content = bytearray((tmp_path / "m").read_bytes())
+    content[content.index(model.fc.weight.detach().numpy().tobytes())] ^= 1
+    (tmp_path / "m").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"'m' is damaged: some values do not have the CRC-32"):
+        mv.read(tmp_path / "m", verify=True)
 
 
 def test_the_method_saved_without_parentheses_gives_its_weights(tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ def zip_of(**entries: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in entries.items():
-            archive.writestr(name.replace("__", "/"), content)
+            archive.writestr(
+                zipfile.ZipInfo(name.replace("__", "/")), content
+            )  # without the time, which is in names of tests
     return buffer.getvalue()
 
 
@@ -52,6 +54,7 @@ def zip_of(**entries: str) -> bytes:
     [
         (b"", "'file' is empty: it has no bytes."),
         (b"<!DOCTYPE html><html></html>", "it looks like a web page."),
+        (b"\xef\xbb\xbf\r\n<!DOCTYPE html>", "it looks like a web page."),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
             "a git-lfs pointer: the file itself was not fetched",
@@ -59,17 +62,19 @@ def zip_of(**entries: str) -> bytes:
         (picture("PNG"), "it looks like a picture (PNG)."),
         (picture("JPEG"), "it looks like a picture (JPEG)."),
         (picture("GIF"), "it looks like a picture (GIF)."),
+        (picture("WEBP"), "it looks like a picture (WebP)."),
         (b"%PDF-1.7 ...", "it looks like a PDF document."),
         (b"\x1f\x8b\x08\0", "compressed by gzip: unpack it first."),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes."),
         (b"GGUF\3\0\0\0", "a GGUF file, of llama.cpp."),
         (array(), "it looks like a NumPy array (.npy)."),
         ("läuft\n".encode(), "it looks like text."),
-        (b'{"a": 1}', "it looks like text."),
+        (b'{"a": 1}', "it looks like a JSON document."),
         (b"\x01\x02\x03\x04", "its first bytes are 01 02 03 04."),
         (b"\x08", "its first bytes are 08."),
         (b"\x80", "its first bytes are 80."),
         (zip_of(a="b"), "it looks like a zip archive of something else."),
+        (zip_of(**{"run/best.pth": "x", "run/a.txt": ""}), "a zip archive around 'run/best.pth': unpack it first."),
         (zip_of(**{"[Content_Types].xml": "x"}), "it looks like an office document."),
         (zip_of(**{"arr_0.npy": "x"}), "it looks like NumPy arrays (.npz)."),
         (

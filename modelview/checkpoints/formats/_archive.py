@@ -25,6 +25,9 @@ _STRANGERS = {
     "mimetype": "an OpenDocument file or an e-book",
 }
 
+_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".pkl", ".bin", ".onnx")
+"""What files in an archive of something else are called that may be worth unpacking."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -153,6 +156,8 @@ def looks_like(names: tuple[str, ...]) -> str:
         return "NumPy arrays (.npz)"
     if any(".dist-info/" in name for name in names):
         return "a Python wheel"
+    if inner := next((name for name in names if name.lower().endswith(_SUFFIXES)), None):
+        return f"a zip archive around {short(inner, 60)!r}: unpack it first"
     return "a zip archive of something else"
 
 

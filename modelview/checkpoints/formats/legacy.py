@@ -28,7 +28,9 @@ class Legacy(Format):
 
     @classmethod
     def fits(cls, start: Start) -> bool:
-        return len(start.paths) == 1 and start.head[:1] == b"\x80" and MARK in start.head[2 : 2 + _FRAME_BYTES + len(MARK)]
+        return (
+            len(start.paths) == 1 and start.head[:1] == b"\x80" and MARK in start.head[2 : 2 + _FRAME_BYTES + len(MARK)]
+        )
 
     @classmethod
     def read(cls, start: Start, limits: Limits) -> Content:

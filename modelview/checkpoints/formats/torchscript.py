@@ -4,14 +4,18 @@ import ast
 import re
 from typing import Any, ClassVar
 
+from modelview.checkpoints import stubs
 from modelview.checkpoints.formats._archive import Archive
 from modelview.checkpoints.formats.base import FORMATS, Format, Start
 from modelview.checkpoints.formats.zip import saved
 from modelview.checkpoints.limits import Limits
 from modelview.checkpoints.records import Content, Stub, TensorInfo
+from modelview.checkpoints.tensors import Storages, moved
 from modelview.names import short
 
 PACKAGE = "__torch__."
+CONSTANTS = "CONSTANTS"
+"""What the code calls the tensors that are no module's, as all are of a frozen model."""
 _CLASS = re.compile(r"^class (\w+)\((?:Module|Interface)?\):", re.MULTILINE)
 _LISTS = re.compile(r"^  (__parameters__|__buffers__) = (\[[^\]]*\])", re.MULTILINE)
 
@@ -36,9 +40,27 @@ class TorchScript(Format):
         content = saved(archive)
         declared = _declared(archive)
         _as_modules(content.root, declared)
+        if isinstance(content.root, Stub) and isinstance(content.root.state, dict):
+            content.root.state[CONSTANTS] = _constants(archive, content)
         note = "A TorchScript archive: its tensors and tree of modules are read, its code is not run."
         extras = {**content.extras, "classes": f"{len(declared):,}, as text below code/"}
         return Content("torchscript", content.root, content.storages, content.globals, extras, (note,))
+
+
+def _constants(archive: Archive, content: Content) -> dict[str, TensorInfo]:
+    """The constants by the names that the code has for them; their storages join those of the modules."""
+    root = archive.root("constants.pkl")
+    storages = Storages(lambda key, _, device: archive.span(f"{root}constants/{key}", device))
+    value, asked = stubs.read_bytes(archive.read(f"{root}constants.pkl"), storages)
+    before = len(content.storages)
+    content.storages.extend(storages.spans)
+    content.globals = tuple(dict.fromkeys([*content.globals, *asked]))
+    listed = value if isinstance(value, tuple) else ()
+    return {
+        f"c{number}": moved(constant, before)
+        for number, constant in enumerate(listed)
+        if isinstance(constant, TensorInfo)
+    }
 
 
 def _declared(archive: Archive) -> Declared:
