@@ -62,13 +62,13 @@ class Storage:
 
 
 class Storages:
-    """The storages of one file, numbered as they are met.
+    """The storages of one file, numbered from `first` as they are met.
 
     locate: (key, bytes, device) to where they lie; it refuses what is not there. `spans` are what it gave.
     """
 
-    def __init__(self, locate: Callable[[str, int, str], Span]) -> None:
-        self._locate, self._numbers = locate, dict[str, int]()
+    def __init__(self, locate: Callable[[str, int, str], Span], first: int = 0) -> None:
+        self._locate, self._numbers, self._first = locate, dict[str, int](), first
         self.spans: list[Span] = []
         self.sizes: list[int] = []
         """Bytes of one element, as each storage was first described."""
@@ -84,7 +84,8 @@ class Storages:
         if not isinstance(key, str) or not isinstance(device, str) or not _is_count(count):
             raise Refused(f"A storage of the file is described in a way that torch does not ({short(repr(key))}).")
         nbytes = count * SIZES[dtype]
-        whole = Storage(self._number(key, nbytes, device, SIZES[dtype]), dtype, nbytes, device)
+        index = self._first + self._number(key, nbytes, device, SIZES[dtype])
+        whole = Storage(index, dtype, nbytes, device)
         return whole if len(pid) == 5 or pid[5] is None else viewed(whole, pid[5])
 
     def _number(self, key: str, nbytes: int, device: str, size: int) -> int:
@@ -152,12 +153,6 @@ def tensor(
         device=storage.device,
         requires_grad=requires_grad,
     )
-
-
-def moved(info: TensorInfo, by: int) -> TensorInfo:
-    """The tensor with its storage's number among those of several readings."""
-    parts = tuple((name, moved(part, by)) for name, part in info.parts)
-    return replace(info, storage=None if info.storage is None else info.storage + by, parts=parts)
 
 
 def bytes_of(count: int, dtype: str) -> int:

@@ -1,12 +1,15 @@
 """Every format gives its tensors bit for bit, and says what it is whatever the file is called."""
 
+import argparse
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed.checkpoint as dcp
 from torch import nn
 from torchvision import models
 
@@ -178,6 +181,27 @@ def test_a_folder_with_two_sets_asks_for_one(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="The folder has several sets of weights: choose one index"):
         mv.read(folder)
     assert len(mv.read(folder / "other.bin.index.json").tensors) == len(state())
+
+
+def test_what_else_a_distributed_checkpoint_holds_is_said(tmp_path: Path) -> None:
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    model(torch.rand(2, 3, 8, 8)).sum().backward()
+    optimizer.step()
+    saved = {"model": model.state_dict(), "optim": optimizer.state_dict(), "epoch": 3, "by": argparse.Namespace(lr=0.1)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dcp.save(saved, checkpoint_id=tmp_path / "file")
+    ck = mv.read(tmp_path / "file")
+    assert ck.extras["epoch"] == "3"
+    assert ck.extras["by"] == "argparse.Namespace (lr = 0.1)"
+    assert ck.extras["optim"].startswith("SGD with momentum: 1 group (lr 0.1, weight_decay 0, momentum 0.9)")
+    assert "argparse.Namespace" in ck.unsafe
+    assert all(torch.equal(ck.tensor(name), value) for name, value in model.state_dict().items())
+    piece = tmp_path / "file" / "__0_0.distcp"
+    piece.write_bytes(piece.read_bytes().replace(b"argparse", b"argparsf"))
+    with pytest.raises(CheckpointError, match=r"'archive/data.pkl' in the archive is damaged: its CRC-32 is not"):
+        mv.read(tmp_path / "file")
 
 
 def test_a_distributed_checkpoint_that_leads_out_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """torch.distributed.checkpoint: a folder with `.metadata`, and pieces of tensors in .distcp files."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -43,10 +42,11 @@ class Distributed(Format):
         reading = _Reading(metadata.parent, limits)
         root: dict[str, Any] = {}
         for name, about in state["state_dict_metadata"].items():
-            root[str(name)] = reading.tensor(str(name), about, pieces.get(str(name), []))
+            root[str(name)] = reading.value(str(name), about, pieces.get(str(name), []))
         files = {file for found in pieces.values() for _, file, _, _ in found}
         placed = _nested(root, state.get("planner_data"))
-        return Content("dcp", placed, reading.spans, asked, {"files": f"{len(files):,}"})
+        named = tuple(dict.fromkeys([*asked, *reading.asked]))
+        return Content("dcp", placed, reading.spans, named, {"files": f"{len(files):,}"})
 
 
 class _Reading:
@@ -55,13 +55,17 @@ class _Reading:
     def __init__(self, folder: Path, limits: Limits) -> None:
         self._folder, self._limits = folder, limits
         self.spans: list[Span] = []
+        self.asked: dict[str, None] = {}
 
-    def tensor(self, name: str, about: Any, pieces: list[Piece]) -> Any:
-        """A tensor whole or in pieces; something else that was saved beside them as a stub of its kind."""
+    def value(self, name: str, about: Any, pieces: list[Piece]) -> Any:
+        """A tensor whole or in pieces; or something else that was saved beside them, by itself."""
         state = about.state if isinstance(about, Stub) and isinstance(about.state, dict) else {}
         properties = state.get("properties")
         if not isinstance(properties, Stub) or not isinstance(properties.state, tuple):
-            return Stub("an object saved by pickle")
+            if len(pieces) != 1:
+                raise Refused(f"The folder's .metadata does not say where {short(name)!r} lies.")
+            ((_, file, start, length),) = pieces
+            return self._saved(name, file, start, length)
         dtype = stubs.name_of(properties.state[0]).removeprefix("torch.")
         shape = state.get("size")
         if dtype not in SIZES or not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
@@ -76,16 +80,22 @@ class _Reading:
         return TensorInfo(shape, dtype, nbytes, storage_nbytes=nbytes, layout="chunked", parts=named, details=details)
 
     def _piece(self, name: str, file: str, start: int, length: int) -> TensorInfo:
+        found = self._saved(name, file, start, length)
+        if not isinstance(found, TensorInfo) or found.storage is None:
+            raise Refused(f"{short(name)!r} is kept in a way that torch.distributed.checkpoint does not write.")
+        return found
+
+    def _saved(self, name: str, file: str, start: int, length: int) -> Any:
+        """What torch.save wrote into a part of a file; its storages are numbered behind those before."""
         if Path(file).name != file or file in ("", ".", "..") or "\\" in file:
             raise Refused(f"The folder's .metadata names the file {short(file)!r}, which leads out of it.")
         path = self._folder / file
         if not path.is_file() or (path.is_symlink() and path.resolve().parent != self._folder.resolve()):
             raise Refused(f"{short(file)!r} is missing: {short(name, 60)!r} is said to be in it.")
-        content = saved(Archive(path, self._limits, start, length))
-        if not isinstance(content.root, TensorInfo) or content.root.storage is None:
-            raise Refused(f"{short(name)!r} is kept in a way that torch.distributed.checkpoint does not write.")
+        content = saved(Archive(path, self._limits, start, length), len(self.spans))
         self.spans += content.storages
-        return replace(content.root, storage=content.root.storage + len(self.spans) - len(content.storages))
+        self.asked |= dict.fromkeys(content.globals)
+        return content.root
 
 
 def _pieces(storage_data: Any) -> dict[str, list[Piece]]:
@@ -115,18 +125,30 @@ def _require_filled(name: str, shape: tuple[int, ...], parts: list[tuple[tuple[i
 
 
 def _nested(flat: dict[str, Any], planner: Any) -> dict[str, Any]:
-    """The dicts that were saved, from the paths that the planner kept; flat where it kept none."""
+    """The dicts and lists that were saved, from the paths that the planner kept; flat where it kept none."""
     paths = planner if isinstance(planner, dict) else {}
-    root: dict[str, Any] = {}
+    root: dict[Any, Any] = {}
+    made: list[tuple[dict[Any, Any], Any]] = []
     for name, value in flat.items():
-        path: Iterable[Any] = paths.get(name, ())
-        steps = [str(step) for step in path] if isinstance(path, tuple) else []
-        *outer, last = steps or [name]
+        path = paths.get(name)
+        *outer, last = path if isinstance(path, tuple) and path else (name,)
         place = root
         for step in outer:
-            inner = place.setdefault(step, {})
-            if not isinstance(inner, dict):
+            key = _key(step)
+            if key not in place:
+                place[key] = {}
+                made.append((place, key))
+            place = place[key]
+            if not isinstance(place, dict):
                 raise Refused("The folder's .metadata gives one place to two things.")
-            place = inner
-        place[last] = value
+        place[_key(last)] = value
+    for outside, key in reversed(made):
+        inner = outside[key]
+        if set(map(type, inner)) == {int} and inner.keys() == set(range(len(inner))):
+            outside[key] = [inner[number] for number in range(len(inner))]
     return root
+
+
+def _key(step: Any) -> int | str:
+    """A step of a path: the planner spells keys of dicts as text and places in lists as numbers."""
+    return step if type(step) is int else str(step)

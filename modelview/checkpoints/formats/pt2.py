@@ -90,10 +90,9 @@ def _tensor(archive: Archive, folder: str, name: str, about: Any, spans: list[Sp
 
 def _pickled(archive: Archive, span: Span, spans: list[Span], stated: TensorInfo) -> TensorInfo:
     """A tensor that is a file of torch.save inside the archive."""
-    inner = saved(Archive(archive.file, archive.limits, span.start, span.nbytes))
+    inner = saved(Archive(archive.file, archive.limits, span.start, span.nbytes), len(spans))
     found = inner.root
     if not isinstance(found, TensorInfo) or found.storage is None or found.shape != stated.shape:
         return replace(stated, note="it was pickled as something else than a plain tensor")
-    number = len(spans) + found.storage
     spans += inner.storages
-    return replace(found, storage=number, parameter=stated.parameter)
+    return replace(found, parameter=stated.parameter)

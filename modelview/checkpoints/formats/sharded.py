@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,6 @@ from modelview.checkpoints.formats.safetensors import Safetensors
 from modelview.checkpoints.formats.zip import Zip
 from modelview.checkpoints.limits import Limits
 from modelview.checkpoints.records import Content, Refused, Span, TensorInfo
-from modelview.checkpoints.tensors import moved
 from modelview.names import short
 
 INDEX = ".index.json"
@@ -113,7 +113,7 @@ def _merged(shards: dict[Path, set[str] | None], limits: Limits, notes: tuple[st
                 continue
             if name in root:
                 raise Refused(f"{short(str(name))!r} is in two files of the set.")
-            root[name] = moved(info, len(spans))
+            root[name] = _moved(info, len(spans))
         spans += content.storages
         asked |= dict.fromkeys(content.globals)
     return Content("sharded", root, spans, tuple(asked), {"files": f"{len(shards):,}"}, notes)
@@ -127,3 +127,9 @@ def _shard(path: Path, limits: Limits) -> Content:
     if Safetensors.fits(start):
         return Safetensors.read(start, limits)
     raise Refused(f"{short(path.name)!r} in the set is neither safetensors nor a file of torch.save.")
+
+
+def _moved(info: TensorInfo, by: int) -> TensorInfo:
+    """The tensor with its storage's number among those of all files."""
+    parts = tuple((name, _moved(part, by)) for name, part in info.parts)
+    return replace(info, storage=None if info.storage is None else info.storage + by, parts=parts)

@@ -10,7 +10,7 @@ from modelview.checkpoints.formats.base import FORMATS, Format, Start
 from modelview.checkpoints.formats.zip import saved
 from modelview.checkpoints.limits import Limits
 from modelview.checkpoints.records import Content, Stub, TensorInfo
-from modelview.checkpoints.tensors import Storages, moved
+from modelview.checkpoints.tensors import Storages
 from modelview.names import short
 
 PACKAGE = "__torch__."
@@ -50,17 +50,12 @@ class TorchScript(Format):
 def _constants(archive: Archive, content: Content) -> dict[str, TensorInfo]:
     """The constants by the names that the code has for them; their storages join those of the modules."""
     root = archive.root("constants.pkl")
-    storages = Storages(lambda key, _, device: archive.span(f"{root}constants/{key}", device))
+    storages = Storages(lambda key, _, device: archive.span(f"{root}constants/{key}", device), len(content.storages))
     value, asked = stubs.read_bytes(archive.read(f"{root}constants.pkl"), storages)
-    before = len(content.storages)
     content.storages.extend(storages.spans)
     content.globals = tuple(dict.fromkeys([*content.globals, *asked]))
     listed = value if isinstance(value, tuple) else ()
-    return {
-        f"c{number}": moved(constant, before)
-        for number, constant in enumerate(listed)
-        if isinstance(constant, TensorInfo)
-    }
+    return {f"c{number}": each for number, each in enumerate(listed) if isinstance(each, TensorInfo)}
 
 
 def _declared(archive: Archive) -> Declared:

@@ -28,8 +28,8 @@ class Zip(Format):
         return saved(Archive(start.paths[0], limits, directory=start.directory))
 
 
-def saved(archive: Archive) -> Content:
-    """The object that was saved in an archive of torch's. Raises Refused."""
+def saved(archive: Archive, first: int = 0) -> Content:
+    """The object that was saved in an archive of torch's, its storages numbered from `first`. Raises Refused."""
     root = archive.root("data.pkl")
     order = archive.read(f"{root}byteorder").decode("latin-1") if f"{root}byteorder" in archive else "little"
     if order != "little":
@@ -40,7 +40,7 @@ def saved(archive: Archive) -> Content:
     def locate(key: str, _: int, device: str) -> Span:
         return archive.span(f"{root}data/{key}", device)
 
-    storages = Storages(locate)
+    storages = Storages(locate, first)
     value, asked = stubs.read_bytes(archive.read(f"{root}data.pkl"), storages)
     extras = {}
     for name in ("version", ".format_version"):
