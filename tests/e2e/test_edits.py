@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 import torch
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock, ResNet
@@ -167,9 +167,15 @@ def _number(page: Page, label: str, value: str) -> None:
 
 
 def _pick(page: Page, label: str, option: str) -> None:
-    """Search for an option, and choose the one of that name."""
-    _field(page, "combobox", label).fill(option)
-    page.get_by_role("option", name=re.compile(rf"^{re.escape(option)}( ·|$)")).click()
+    """Search for an option, and choose the one of that name; once more where the page was drawn anew meanwhile."""
+    wanted = page.get_by_role("option", name=re.compile(rf"^{re.escape(option)}( ·|$)"))
+    for _ in range(5):
+        _field(page, "combobox", label).fill(option)
+        try:
+            return wanted.click(timeout=6_000)
+        except TimeoutError:
+            page.keyboard.press("Escape")
+    raise AssertionError(f"{label} has no option {option}")
 
 
 def _apply(page: Page, output: str, card: str, number: int = 1) -> None:
