@@ -56,26 +56,37 @@ class Recognised:
         if self._whole is not None and not self._is_built_so:
             return Recipe(self._whole)
         if not self.matches:
-            raise CheckpointError(f"{short(self.file.name)!r}: {nearest(self.checkpoint)}")
+            raise CheckpointError(f"{short(self.file.name)!r}: {self._unknown}")
         recipe, match = Recipe(self._built), self.matches[0]
         if match.spec.startswith(f"{FIRST}:") and match.in_channels not in (None, 3):
             recipe = recipe.then(AdaptInput(match.in_channels, weights="new"))
         return recipe.then(loading(self.file, match, self.at))
 
-    @cached_property
+    @property
     def _whole(self) -> Pickled | None:
         """The model as it was saved whole, where its classes are torch's; as its children in order, where not."""
+        return self._tried[0]
+
+    @cached_property
+    def _tried(self) -> tuple[Pickled | None, str]:
+        """The whole model, or why it does not open: "" where the file holds none."""
         if self.checkpoint.module is None or self.checkpoint.format == "torchscript":
-            return None
+            return None, ""
         node = whole(self.checkpoint)
         assumed = bool(foreign(node))
         try:
             shape = first_input(in_stored_order(node) if assumed else node)
             source = Pickled(self.file, self.at, shape, assumed)
             source.structure()
-        except CheckpointError:
-            return None
-        return source
+        except CheckpointError as error:
+            return None, str(error)
+        return source, ""
+
+    @property
+    def _unknown(self) -> str:
+        """What to say of a file that nothing opens."""
+        why = self._tried[1]
+        return f"{nearest(self.checkpoint)} {why}".rstrip()
 
     @property
     def _is_built_so(self) -> bool:
@@ -113,7 +124,9 @@ class Recognised:
             assumed = "as its children in the stored order; that its forward runs them so is assumed"
             parts.append(f"It opens {assumed}" if self._whole.assumed else "It opens as it was saved, rebuilt")
         else:
-            parts.append(f"It fits {self.matches[0].sentence.rstrip('.')}" if self.matches else nearest(ck).rstrip("."))
+            parts.append(
+                f"It fits {self.matches[0].sentence.rstrip('.')}" if self.matches else self._unknown.rstrip(".")
+            )
         if ck.prefix:
             parts.append(f"{short(ck.prefix, 60)!r} was taken off every name")
         note = index.load().note

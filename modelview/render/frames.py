@@ -9,6 +9,7 @@ import pandas as pd
 from modelview.checkpoints.records import TensorInfo
 from modelview.edits.loading import LoadPlan
 from modelview.inspect.memory import MemoryRow
+from modelview.inspect.stored_tree import StoredModule
 from modelview.inspect.tables import ModuleRow, TensorRow
 from modelview.render import text
 from modelview.render.terminal import plain
@@ -78,6 +79,18 @@ def stored(tensors: Mapping[str, TensorInfo]) -> pd.DataFrame:
             "Device": [plain(info.device) for info in infos],
             "Tied to": [plain(info.tied_to or "") for info in infos],
             "Note": [plain(_remark(info)) for info in infos],
+        }
+    )
+
+
+def tree(rows: Sequence[StoredModule]) -> pd.DataFrame:
+    """The modules of a file that holds a whole one."""
+    return pd.DataFrame(
+        {
+            "Module": [plain(row.path) or "(the model)" for row in rows],
+            "Class": [plain(row.kind) for row in rows],
+            "Tensors": [row.n_tensors for row in rows],
+            "Set to": [plain(row.settings) for row in rows],
         }
     )
 

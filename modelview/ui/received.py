@@ -9,6 +9,7 @@ from modelview import files
 from modelview.errors import CheckpointError, ModelviewError
 from modelview.fields import FileRef
 from modelview.identify.matching import Match
+from modelview.inspect.stored_tree import stored_tree
 from modelview.names import short
 from modelview.recipe import structure_of
 from modelview.recognised import Recognised, recognise
@@ -80,6 +81,7 @@ def _show(file: FileRef) -> None:
         st.warning(f"The file asks for {asks}{more}. None of it was imported or run.", icon=":material/shield:")
     _offer(found)
     _more(found)
+    _tree(found)
 
 
 def _as_chosen(found: Recognised) -> Recognised:
@@ -134,3 +136,16 @@ def _more(found: Recognised) -> None:
         if ck.extras:
             st.dataframe(frames.extras(ck.extras), hide_index=True, key="contents.extras")
         tensor_view.draw(found)
+
+
+def _tree(found: Recognised) -> None:
+    """The modules of one that was saved whole."""
+    if found.checkpoint.module is None:
+        return
+    try:
+        rows = stored_tree(found.checkpoint.module)
+    except ModelviewError as error:
+        parts.refuse(error)
+        return
+    with st.expander(f"Its tree: {len(rows):,} modules", icon=":material/account_tree:", key="tree"):
+        st.dataframe(frames.tree(rows), hide_index=True, key="tree.table")

@@ -218,6 +218,20 @@ def test_what_the_file_asks_for_is_listed(tmp_path: Path) -> None:
     assert "The file asks for `argparse.Namespace`. None of it was imported or run." in text(at)
 
 
+def test_a_whole_module_is_shown_as_a_tree(tmp_path: Path) -> None:
+    at = given(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)), tmp_path)
+    (tree,) = [table.value for table in at.dataframe if "Class" in table.value and "Set to" in table.value]
+    assert [*tree["Module"]] == ["(the model)", "0", "1"]
+    assert tree["Class"][1] == "torch.nn.modules.conv.Conv2d"
+    assert [*tree["Tensors"]] == [0, 2, 5]
+    assert tree["Set to"][1].startswith("in_channels = 3, out_channels = 8, kernel_size = [3, 3]")
+
+
+def test_weights_alone_have_no_tree(tmp_path: Path) -> None:
+    at = given(nn.Conv2d(3, 8, 3).state_dict(), tmp_path)
+    assert not [table for table in at.dataframe if "Set to" in table.value]
+
+
 def test_several_state_dicts_are_a_choice(tmp_path: Path) -> None:
     model = models.squeezenet1_1(num_classes=4)
     at = given({"model": model.state_dict(), "ema": model.state_dict()}, tmp_path)

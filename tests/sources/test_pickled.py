@@ -129,8 +129,10 @@ def test_an_order_that_cannot_run_is_refused_with_the_shapes(mine: Any, tmp_path
 
 
 def test_tensors_of_a_foreign_class_have_no_order(mine: Any, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="No known architecture fits"):
+    with pytest.raises(CheckpointError, match="No known architecture fits") as caught:
         mv.open(saved(mine.Own(), tmp_path))
+    assert "`the model` of the class mine.Own holds 'scale' itself" in str(caught.value)
+    assert str(caught.value).endswith("open it through a factory of your own.")
 
 
 def test_a_sequential_of_plain_layers_is_written_without_its_file(tmp_path: Path) -> None:
