@@ -67,14 +67,19 @@ def formats_table() -> str:
 
 def speed_table() -> str:
     found = newest()
-    peak, trace = found["vit_h_14"], "recorded trace, share of torch's own meta forward"
+    clicks, peak, trace = found["clicks"], found["vit_h_14"], "recorded trace, share of torch's own meta forward"
     ours, theirs = (statistics.median(row[i] for row in found["rows"].values()) * 1000 for i in (0, 1))
     rows = [
         ("full inspection, share of torchinfo's time, geometric mean", f"{found['ratio_geometric_mean']:.3f}"),
         (f"the same, worst model (`{found['worst']}`)", f"{found['ratio_worst']:.2f}"),
         (f"{trace}, geometric mean", f"{found['trace_to_bare_geometric_mean']:.2f}"),
-        (f"{trace}, worst model", f"{found['trace_to_bare_worst']:.2f}"),
-        ("vit_h_14, build, trace and all rows", f"{peak['s']:.2f} s, {peak['rss_mb']:.0f} MB RSS"),
+        (f"{trace}, worst model (`{found['slowest_trace']}`)", f"{found['trace_to_bare_worst']:.2f}"),
+        ("vit_h_14, build, trace and all rows", f"{peak['s']:.2f} s; the same again {1000 * peak['again_s']:.0f} ms"),
+        (
+            "memory of that process",
+            f"{peak['rss_mb']:.0f} MB RSS, of which importing torch and torchvision {peak['imports_mb']:.0f}",
+        ),
+        *((f"{what}, resnet152 open, in Chromium: median", f"{row['median']:.0f} ms") for what, row in clicks.items()),
         ("median model", f"{ours:.0f} ms, torchinfo {theirs:.0f} ms"),
     ]
     run = (

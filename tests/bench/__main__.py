@@ -10,26 +10,48 @@ import time
 
 import torch
 
+from tests.bench import clicks
 from tests.bench.inspection import table
 from tests.bench.results import RESULTS
 from tests.zoo import ALL
 
+PEAK = """
+import re, sys, time
+from pathlib import Path
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+import torch, torchvision
+torch.set_num_threads(1)
+imports = peak()
+from modelview.inspect.tables import buffers, modules, parameters
+from modelview.opening import open_recipe
+from modelview.recipe import structure_of
+
+def inspect(name):
+    begun = time.perf_counter()
+    structure = structure_of(open_recipe(name))
+    modules(structure.trace), parameters(structure.model), buffers(structure.model)
+    return time.perf_counter() - begun
+
+inspect("resnet18")
+print(inspect(sys.argv[1]), inspect(sys.argv[1]), peak(), imports)
+"""
+
 
 def peak(name: str) -> dict[str, float]:
-    """Seconds and peak memory of a fresh process that inspects one model, imports included in the memory."""
-    code = (
-        "import re, sys, time; from modelview.sources.torchvision import Torchvision;"
-        "from tests.bench.inspection import ours; import torch; torch.set_num_threads(1);"
-        "ours(Torchvision('resnet18')); t = time.perf_counter(); ours(Torchvision(sys.argv[1]));"
-        "status = open('/proc/self/status').read();"
-        "print(time.perf_counter() - t, int(re.search(r'VmHWM:\\s+(\\d+)', status)[1]) / 1024)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, name], capture_output=True, text=True, check=True)
-    seconds, megabytes = map(float, done.stdout.split())
-    return {"s": seconds, "rss_mb": megabytes}
+    """Of a fresh process that inspects one model: seconds, seconds for the same again, and its memory at the most.
+
+    imports_mb: what importing torch and torchvision alone takes of it.
+    """
+    done = subprocess.run([sys.executable, "-c", PEAK, name], capture_output=True, text=True, check=True)
+    keys = ("s", "again_s", "rss_mb", "imports_mb")
+    return dict(zip(keys, map(float, done.stdout.split()), strict=True))
 
 
 def commit() -> str:
+    """The commit that is checked out."""
     done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
     return done.stdout.strip()
 
@@ -43,12 +65,11 @@ def main() -> None:
     rows = table(tuple(chosen.names), chosen.runs)
     ratios = {row.name: row.ratio for row in rows}
     worst = max(ratios, key=lambda name: ratios[name])
-    traced = [row.trace_s / row.bare_s for row in rows if row.bare_s]
+    traced = {row.name: row.trace_s / row.bare_s for row in rows if row.bare_s}
+    slowest = max(traced, key=lambda name: traced[name], default=None)
     summary = {
         "date": time.strftime("%Y-%m-%d"),
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-        ).stdout.strip(),
+        "commit": commit(),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} thread",
         "torch": torch.__version__,
         "models": len(rows),
@@ -56,9 +77,11 @@ def main() -> None:
         "ratio_geometric_mean": statistics.geometric_mean(ratios.values()),
         "ratio_worst": ratios[worst],
         "worst": worst,
-        "trace_to_bare_geometric_mean": statistics.geometric_mean(traced) if traced else None,
-        "trace_to_bare_worst": max(traced, default=None),
+        "trace_to_bare_geometric_mean": statistics.geometric_mean(traced.values()) if traced else None,
+        "trace_to_bare_worst": traced.get(slowest),
+        "slowest_trace": slowest,
         "vit_h_14": peak("vit_h_14"),
+        "clicks": clicks.measured(),
         "rows": {row.name: [round(row.ours_s, 4), round(row.torchinfo_s, 4)] for row in rows},
     }
     print(json.dumps({key: value for key, value in summary.items() if key != "rows"}, indent=2))

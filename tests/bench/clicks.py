@@ -1,15 +1,17 @@
-"""How long from a click to the changed page, in Chromium, with resnet152 open: `python -m tests.bench.clicks ADDRESS`.
+"""How long from a click to the changed page, in Chromium, with resnet152 open: `python -m tests.bench.clicks`.
 
 The page itself is the clock: from its own event (the mouse let go, Enter pressed) to the frame that shows the change.
 """
 
 import statistics
-import sys
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser import ARGUMENTS, chromium
+from tests.server import serving
 
 _WATCH = """([event, place, wanted]) => {
     window.took = new Promise((done) => {
@@ -69,8 +71,9 @@ def row_clicks(page: Page) -> list[float]:
     return found
 
 
-def main(address: str) -> None:
-    with sync_playwright() as playwright:
+def measured() -> dict[str, dict[str, float]]:
+    """Median and worst, in milliseconds, for each kind of click."""
+    with TemporaryDirectory() as folder, serving(Path(folder) / "log.txt") as address, sync_playwright() as playwright:
         page = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS).new_page()
         page.goto(address)
         page.get_by_label("Search", exact=False).first.fill("resnet152")
@@ -78,9 +81,10 @@ def main(address: str) -> None:
         expect(chosen.get_by_text("resnet152", exact=True).first).to_be_visible(timeout=60_000)
         page.locator(".st-key-open button").click()
         expect(page.get_by_test_id("stSidebar").get_by_text("resnet152", exact=True)).to_be_visible()
-        for what, found in (("change a form", form_changes(page)), ("select a row", row_clicks(page))):
-            print(f"{what}: median {statistics.median(found):.0f} ms, worst {max(found):.0f} ms, of {len(found)}")
+        found = {"change a form": form_changes(page), "select a row": row_clicks(page)}
+    return {what: {"median": statistics.median(took), "worst": max(took)} for what, took in found.items()}
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    for what, took in measured().items():
+        print(f"{what}: median {took['median']:.0f} ms, worst {took['worst']:.0f} ms")
