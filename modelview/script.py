@@ -1,5 +1,6 @@
 """Python that a person would have written: pieces of it, and how they make one script."""
 
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,8 +9,7 @@ from textwrap import fill
 
 from torch import nn
 
-WIDTH = 110
-"""Columns of the code that is written."""
+from modelview.layout import WIDTH as WIDTH, broken
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Code:
 def script(title: str, parts: Iterable[Code], main: Iterable[str]) -> str:
     """A module with the docstring `title`, a function `build_model()`, and `main` run as a script."""
     parts = list(parts)
-    definitions = dict.fromkeys(text.strip("\n") for part in parts for text in part.definitions)
+    definitions = _definitions(text.strip("\n") for part in parts for text in part.definitions)
     statements = [statement for part in parts for statement in part.statements]
     build = function("build_model", statements)
     if "model: Any" in build:
@@ -45,10 +45,37 @@ def script(title: str, parts: Iterable[Code], main: Iterable[str]) -> str:
 def function(name: str, statements: Iterable[str], said: str = "") -> str:
     """A function `name` that returns what the statements leave in `model`; `said` is its docstring."""
     body = [line for statement in statements for line in statement.split("\n")]
-    if any(line.startswith("model.out_channels = ") for line in body) and body[0].startswith("model = "):
-        body[0] = body[0].replace("model = ", "model: Any = ", 1)  # else a type checker refuses the attribute
-    lines = [*([f'"""{_docstring(said)}"""'] if said else []), *body, "return model"]
-    return "\n".join([f"def {name}() -> nn.Module:", *_indented(lines)])
+    first = next((number for number, line in enumerate(body) if line.startswith("model = ")), None)
+    if first is not None and _needs_any(body[first:]):
+        body[first] = body[first].replace("model = ", "model: Any = ", 1)
+    title = [f'    """{_docstring(said)}"""'] if said else []
+    return "\n".join([f"def {name}() -> nn.Module:", *title, *_indented([*body, "return model"])])
+
+
+_INSIDE = re.compile(r"\bmodel(\[|\.(?!__class__\b|(requires_grad_|add_module|set_submodule|get_parameter)\())")
+"""What reads or sets something inside the model, whose type nn.Module does not know."""
+
+
+def _needs_any(body: list[str]) -> bool:
+    """Whether a type checker would refuse a line, unless the model may be anything.
+
+    What torchvision's functions return may: they have no types. It may not once it is put into something else.
+    """
+    typed = not body[0].startswith("model = models.")
+    again = any(line.startswith("model = ") for line in body[1:])
+    inside = any(_INSIDE.search(line) for line in body[1:])
+    return sum((typed, again, inside)) > 1 or any(line.startswith("model.out_channels = ") for line in body)
+
+
+def _definitions(texts: Iterable[str]) -> list[str]:
+    """Each class and function once; of functions with one name the last, which is the one that counts."""
+    found: dict[str, None] = {}
+    for text in texts:
+        if text.startswith("def "):
+            name = text.partition("(")[0]
+            found = {other: None for other in found if other.partition("(")[0] != name}
+        found[text] = None
+    return list(found)
 
 
 def reference(model: nn.Module, path: str) -> str:
@@ -102,16 +129,18 @@ def listed(name: str, items: Iterable[object]) -> str:
 
 
 def _docstring(text: str) -> str:
-    """Text that cannot end a docstring, in lines of a readable width."""
-    harmless = text.replace("\\", "\\\\").replace('"', "'").replace("\r", " ")
-    return "\n".join(
-        fill(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) if line else ""
-        for line in harmless.split("\n")
-    )
+    """Text that cannot end a docstring, in lines of a readable width, the quotes around it included."""
+    first, *others = text.replace("\\", "\\\\").replace('"', "'").replace("\r", " ").split("\n")
+    lines = [_filled(f'"""{first}', WIDTH - 3 * (not others))[3:], *(_filled(line, WIDTH) for line in others)]
+    return "\n".join(lines)
+
+
+def _filled(line: str, width: int) -> str:
+    return fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _indented(lines: Iterable[str]) -> list[str]:
-    return [f"    {line}" if line.strip() else "" for line in lines]
+    return [part for line in lines for part in broken(line, 4)]
 
 
 def _imports(parts: Iterable[Code]) -> str:

@@ -9,6 +9,7 @@ from modelview.fields import Ask, ModulePath
 from modelview.proof import SAME_OUTPUT
 from modelview.rewrite import Hand, Turn, Wiring, camel, plan_rewiring
 from modelview.structure import Structure
+from modelview.trace.shapes import is_shape
 
 
 @EDITS.register("detach")
@@ -31,7 +32,7 @@ class Detach(Edit):
             name,
             f"{type(before.model).__name__} whose gradient ends after `{self.path}`.",
             turns=(Turn(self.path, _detached, len(calls)),),
-            returns="Any" if not isinstance(before.trace.output, tuple) else "Tensor",
+            returns="Tensor" if is_shape(before.trace.output) else "Any",
         )
         rewired = plan_rewiring(before.model, wiring)
         notes = (

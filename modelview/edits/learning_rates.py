@@ -108,7 +108,8 @@ class LearningRates(Edit):
     def _function(self, model: nn.Module, chosen: dict[str, list[str]]) -> str:
         rates = dict(self.groups)
         title = f"{self.optimizer} for what trains" + (", a learning rate for each part." if rates else ".")
-        head = ["def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:", f'    """{title}"""']
+        kind = "Any" if rates else "nn.Module"  # whose modules are nobody's that a type checker knows
+        head = [f"def make_optimizer(model: {kind}) -> torch.optim.Optimizer:", f'    """{title}"""']
         made = f"torch.optim.{self.optimizer}({{}}, lr={float(self.default)!r}, weight_decay={self.weight_decay!r})"
         if not rates:
             listed = "[p for p in model.parameters() if p.requires_grad]"

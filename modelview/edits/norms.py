@@ -11,7 +11,7 @@ from modelview.script import Code, quoted
 
 _FUNCTION = '''
 def freeze_batchnorms(model: nn.Module, *parts: str) -> None:
-    """Put FrozenBatchNorm2d, in which nothing moves, for each BatchNorm2d in `parts`, with the same values."""
+    """Put FrozenBatchNorm2d, in which nothing moves, for each BatchNorm2d in `parts`, values kept."""
     for path, norm in list(model.named_modules()):
         if isinstance(norm, nn.BatchNorm2d) and any(f"{path}.".startswith(f"{part}.") for part in parts):
             fixed = FrozenBatchNorm2d(norm.num_features, eps=norm.eps).to(norm.weight.dtype)
@@ -49,7 +49,7 @@ class Fixing:
 
 
 def freeze_batchnorms(model: nn.Module, *parts: str) -> None:
-    """Put FrozenBatchNorm2d, in which nothing moves, for each BatchNorm2d in `parts`, with the same values."""
+    """Put FrozenBatchNorm2d, in which nothing moves, for each BatchNorm2d in `parts`, values kept."""
     for path, norm in list(model.named_modules()):
         if isinstance(norm, nn.BatchNorm2d) and any(f"{path}.".startswith(f"{part}.") for part in parts):
             fixed = FrozenBatchNorm2d(norm.num_features, eps=norm.eps).to(norm.weight.dtype)

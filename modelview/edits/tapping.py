@@ -15,6 +15,9 @@ from modelview.trace.channels import channel_axis
 from modelview.trace.records import Call
 from modelview.trace.shapes import is_shape, text
 
+MOST_CHARACTERS = 30
+"""Of the name of a variable."""
+
 
 def called(before: Structure, path: str) -> list[Call]:
     """The calls of the module at `path`, each with one tensor as its result. Raises EditError otherwise."""
@@ -35,9 +38,17 @@ def called(before: Structure, path: str) -> list[Call]:
 def tap(before: Structure, path: str, name: str = "") -> Tap:
     """The value of the last call of the module at `path`, under the variable `name`."""
     calls = called(before, path)
-    written = name if is_name(name) else "".join(char if char.isalnum() else "_" for char in path)
+    written = name if is_name(name) else "".join(char if char.isalnum() else "_" for char in _tail(path))
     variable = written if is_name(written) and written not in USED else f"value_{written}"
     return Tap(path, len(calls) - 1, len(calls), path in overwritten(before), variable)
+
+
+def _tail(path: str) -> str:
+    """As much of the end of a long path as a variable's name should have."""
+    names = path.split(".")
+    while len(names) > 1 and (len(".".join(names)) > MOST_CHARACTERS or names[0].isdigit()):
+        del names[0]
+    return ".".join(names)
 
 
 def width(before: Structure, path: str) -> tuple[tuple[int, ...], int]:

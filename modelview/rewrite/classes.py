@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from textwrap import wrap
 
 from torch import nn
 
+from modelview.layout import WIDTH, broken
 from modelview.rewrite.drafting import Draft
 from modelview.rewrite.holding import Holder, assignment, assignments, spelled
-from modelview.rewrite.layout import broken
 from modelview.rewrite.slicing import Slice
 from modelview.rewrite.statements import Body
 from modelview.rewrite.writing import Expressions
@@ -38,14 +39,14 @@ def class_code(
     takes = assignments(draft.holder, draft.kept, model, {part.path: part.text} if part else {})
     init = [*_with_block([_shortened(line, there) for line in takes], there)]
     init += [assignment(draft.kept, child, code.statements[0]) for child, code in added.items()]
+    body = [*indented(["super().__init__()", *init, *more]), "", *forward]
     lines = [
         f"class {name}(nn.Module):",
-        f'    """{title}"""',
+        *titled(title),
         "",
+        *_opened(body),
         "    def __init__(self, model: Any) -> None:",
-        *indented(["super().__init__()", *init, *more]),
-        "",
-        *forward,
+        *_with_any(body),
     ]
     imports[ANY] = None
     imports.update(dict.fromkeys(line for code in added.values() for line in code.imports))
@@ -63,9 +64,53 @@ def forward_lines(draft: Draft, block: str, returns: str) -> tuple[list[str], di
     expressions = Expressions(lambda path: _shortened(spelled(draft.kept, path, "self"), here))
     body = Body(draft.graph, expressions, {"block"} if block else set())
     inputs = "".join(f", {node.target}: Tensor" for node in body.inputs)
-    lines = [f"    def forward(self{inputs}) -> {returns}:", *indented(_with_block(body.lines, here))]
+    inner = (by_name(line) for line in _with_block(body.lines, here))
+    lines = [f"    def forward(self{inputs}) -> {returns}:", *indented(inner)]
     imports = {"from torch import Tensor": None, **expressions.imports}
     return lines, imports | ({ANY: None} if "Any" in returns else {})
+
+
+def titled(title: str) -> list[str]:
+    """The docstring of a class, in lines of a readable width."""
+    if len(title) <= WIDTH - 10:
+        return [f'    """{title}"""']
+    first, *others = wrap(title, WIDTH - 7, break_long_words=False, break_on_hyphens=False)
+    return [f'    """{first}', *(f"    {line}" for line in others), '    """']
+
+
+def by_name(line: str) -> str:
+    """The line with children of `self` that have no Python name read so that they may be anything."""
+    return line.replace("self.get_submodule(", "getattr(self, ")
+
+
+def declared(base: str, lines: Iterable[str], new: Iterable[str]) -> list[str]:
+    """Annotations in a subclass of `base` for the attributes that the lines read and a type checker does not know.
+
+    new: attributes that are set from outside. nn.Module, and a class above, say of others what can be called.
+    """
+    text = "\n".join(lines)
+    names = dict.fromkeys(re.findall(r"\bself\.(?!get_submodule\b|training\b)(\w+)", text))
+    deep = set(re.findall(r"\bself\.(\w+)(?:\[|\.(?!detach\b))", text)) | set(new)
+    unknown = [name for name in names if base.startswith("nn.") or name in deep]
+    return [*(f"    {name}: Any" for name in unknown), *[""] * bool(unknown)]
+
+
+def _opened(lines: list[str]) -> list[str]:
+    """Annotations for what the lines of `__init__` add to the class by a call."""
+    added = (re.match(r'        self\.add_module\("(\w+)", nn\.Module(Dict)?\(\)\)', line) for line in lines)
+    names = [f"    {found[1]}: Any" for found in added if found and not found[1].isdigit()]
+    return [*names, *[""] * bool(names)]
+
+
+def _with_any(lines: list[str]) -> list[str]:
+    """The lines with modules that are made here as Any, where what they hold is read: they have no type for it."""
+    text = "\n".join(lines)
+    found = []
+    for line in lines:
+        made = re.match(r"        self\.(\w+) = nn\.Module(Dict)?\(", line)
+        deep = made and re.search(rf"\bself\.{made[1]}(\[[^\]]*\](\.|\[)|\[[^\]]*\] = nn\.|\.)", text)
+        found.append(line.replace(" = ", ": Any = ", 1) if deep else line)
+    return found
 
 
 def indented(lines: Iterable[str]) -> Iterator[str]:

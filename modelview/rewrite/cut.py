@@ -9,7 +9,7 @@ from modelview.errors import EditError
 from modelview.layers import Layer
 from modelview.names import unknown
 from modelview.rewrite.classes import class_code
-from modelview.rewrite.drafting import Draft, Tail, camel, free_names, set_out_channels
+from modelview.rewrite.drafting import Draft, Tail, camel, class_name, free_names, set_out_channels
 from modelview.rewrite.holding import spelled
 from modelview.rewrite.slicing import Slice, sequential_above, sliced
 from modelview.rewrite.stopping import stopped_class, stopped_code
@@ -162,4 +162,5 @@ def _recording(model: nn.Module, path: str, call: int, part: Slice | None) -> Re
 
 def _class_name(model: nn.Module, path: str, call: int) -> str:
     """Such as ResNetToLayer3_0; longer than the model's own, so that no earlier class has it."""
-    return f"{type(model).__name__}To{camel(path)}" + (f"Call{call}" if call else "")
+    kind = type(model).__name__
+    return class_name(f"{kind}To{camel(path)}" + (f"Call{call}" if call else ""), kind)

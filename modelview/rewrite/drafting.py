@@ -13,6 +13,8 @@ from modelview.rewrite.tracing import DROPOUTS, Mode, Recording
 from modelview.rewrite.values import Untraceable
 
 Tail = tuple[tuple[str, str], ...]
+MOST_CHARACTERS = 50
+"""Of the name of a class: two of them stand in one line."""
 _TAKEN = {*dir(fx.GraphModule), "meta", "shape_env"} - {*dir(nn.Module)}
 
 
@@ -35,6 +37,29 @@ def camel(path: str) -> str:
     for word in re.findall(r"[A-Za-z]+|\d+", path):
         name += f"_{word}" if word.isdigit() and name[-1:].isdigit() else word[0].upper() + word[1:]
     return name or "Part"
+
+
+def class_name(name: str, base: str) -> str:
+    """`name`, or a shorter one that is neither `base`, the class it is made of, nor one that came before it.
+
+    >>> class_name("ResNetToLayer1", "ResNet"), class_name("ResNetTo" + "Layer1Conv2" * 5, "ResNet")
+    ('ResNetToLayer1', 'ResNetToConv2Layer1Conv2Layer1Conv2Layer1Conv2')
+    >>> class_name("M" * 60, "M" * 48)[-3:], class_name("M" * 60, "M" * 48 + "2")[-3:]
+    ('MM2', 'MM3')
+    """
+    if len(name) <= MOST_CHARACTERS:
+        return name
+    words: list[str] = re.findall(r"[A-Z]+[a-z]*[\d_]*|[\d_]+", name.removeprefix(base))
+    first, *others = words or [""]
+    while others and len(base + first + "".join(others)) > MOST_CHARACTERS:
+        del others[0]
+    if name.startswith(base) and others:
+        return base + first + "".join(others)
+    short = name[: MOST_CHARACTERS - 2].rstrip("_")
+    if not base.startswith(short):
+        return short
+    last = base[len(short) :]
+    return f"{short}{int(last) + 1 if last.isdigit() else 2}"
 
 
 def set_out_channels(model: nn.Module, out_channels: int) -> None:

@@ -108,7 +108,7 @@ def assignments(holder: Holder, kept: nn.Module, model: nn.Module, sources: dict
         path = holder.child_path(name)
         source = sources.get(path) or spelled(model, path)
         if child is not None and not child.is_literal:
-            yield assignment(kept, path, "nn.Module()" if child.is_plain else "nn.ModuleDict()")
+            yield _opened(kept, path, "nn.Module()" if child.is_plain else "nn.ModuleDict()")
             yield from assignments(child, kept, model, sources)
         elif child is not None:
             line = assignment(kept, path, _literal(child, model, sources))
@@ -120,6 +120,12 @@ def assignments(holder: Holder, kept: nn.Module, model: nn.Module, sources: dict
             yield f"{spelled(kept, holder.path, 'self')}.register_buffer({quoted(name)}, {source}{end})"
         else:
             yield assignment(kept, path, source)
+
+
+def _opened(kept: nn.Module, path: str, value: str) -> str:
+    """The same for a holder, by a call: of an attribute that is assigned a type checker believes what it is."""
+    holder_path, _, name = path.rpartition(".")
+    return f"{spelled(kept, holder_path, 'self')}.add_module({quoted(name)}, {value})"
 
 
 def assignment(kept: nn.Module, path: str, value: str) -> str:

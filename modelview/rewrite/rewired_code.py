@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from torch import fx, nn
 
 from modelview.layers import Layer
-from modelview.rewrite.classes import ANY, class_code, forward_lines, indented
+from modelview.rewrite.classes import ANY, by_name, class_code, declared, forward_lines, indented, titled
 from modelview.rewrite.drafting import Draft
 from modelview.rewrite.hands import Drawing
 from modelview.rewrite.holding import spelled
@@ -46,7 +46,7 @@ def hooked_code(model: nn.Module, wiring: Wiring, names: Mapping[str, str], code
     call, parameters = _call(model, wiring)
     run = [f"x = {call}"] if not wiring.stops or not hooks else [call]
     if hooks:
-        handles = [f"    {spelled(model, path, 'self')}.{register}({hook})," for path, register, hook in hooks]
+        handles = [f"    {by_name(spelled(model, path, 'self'))}.{register}({hook})," for path, register, hook in hooks]
         inner += ["handles = [", *handles, "]", "try:", *(f"    {line}" for line in run), "finally:"]
         inner += ["    for handle in handles:", "        handle.remove()"]
     else:
@@ -66,7 +66,7 @@ def _class(model: nn.Module, wiring: Wiring, codes: Codes, forward: list[str], i
         made = [f"self.{name} = {code.statements[0]}" for name, code in codes.items()]
         head = [
             f"class {wiring.class_name}(nn.Module):",
-            f'    """{wiring.title}"""',
+            *titled(wiring.title),
             "",
             f"    def __init__(self, {wiring.wrapped}: Any) -> None:",
             *indented(["super().__init__()", f"self.{wiring.wrapped} = {wiring.wrapped}", *made]),
@@ -74,16 +74,20 @@ def _class(model: nn.Module, wiring: Wiring, codes: Codes, forward: list[str], i
         ]
         return Code((f"model = {wiring.class_name}(model)",), ("\n".join([*head, *forward]),), (*imports, *more, ANY))
     base, own = base_name(type(model))
-    if not own and (wiring.inputs or wiring.returns != "Tensor"):  # the class above it takes or returns another kind
+    if not own and (
+        wiring.inputs or wiring.stops or wiring.returns != "Tensor"
+    ):  # the class above it takes or returns another kind
         forward = [
             line + "  # type: ignore[override]" if line.startswith("    def forward(") else line for line in forward
         ]
-    head = [f"class {wiring.class_name}({base}):", f'    """{wiring.title}"""', ""]
+    types = [] if own else declared(base, forward, [*codes, *(new for _, new in wiring.renamed)])
+    head = [f"class {wiring.class_name}({base}):", *titled(wiring.title), "", *types]
     statements = [f"model.__class__ = {wiring.class_name}"]
     statements += [f"model.{name} = {code.statements[0]}" for name, code in codes.items()]
     for old, new in wiring.renamed:
         statements += [f"model.{new} = model.{old}", f"del model.{old}"]
-    return Code(tuple(statements), ("\n".join([*head, *forward]),), (*imports, *own, *more))
+    used = (ANY,) * bool(types)
+    return Code(tuple(statements), ("\n".join([*head, *forward]),), (*imports, *own, *more, *used))
 
 
 def base_name(kind: type[nn.Module]) -> tuple[str, tuple[str, ...]]:

@@ -1,23 +1,24 @@
 """What it takes to change a model's forward where values pass, and at its end."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import fx, nn
 
+from modelview.errors import EditError
 from modelview.layers import Layer
-from modelview.rewrite.drafting import Draft, Tail, free_names, remember
+from modelview.rewrite.drafting import Draft, Tail, class_name, free_names, remember
 from modelview.rewrite.hands import Drawing
 from modelview.rewrite.hooking import hooked_class
 from modelview.rewrite.rewired_code import composed_code, hooked_code, inherited_code
 from modelview.rewrite.slicing import is_sequential
 from modelview.rewrite.tracing import Recording, Seen, record_points
 from modelview.rewrite.values import Untraceable
-from modelview.rewrite.wiring import Turn, Wiring
+from modelview.rewrite.wiring import Tap, Turn, Wiring
 from modelview.script import Code
 
 
@@ -43,12 +44,28 @@ class Rewired:
 
 def plan_rewiring(model: nn.Module, wiring: Wiring) -> Rewired:
     """How to change the model's forward as the wiring says. The model stays as it is."""
+    name = class_name(wiring.class_name, type(model).__name__)
+    wiring = replace(wiring, class_name=name, taps=tuple(_apart(wiring.taps)))
     work = _Work(model, wiring, Layer.planned)
     try:
         work.draft.module(wiring.class_name)
         return Rewired(wiring, True, work.code(traced=True), work.names)
-    except Untraceable:
+    except Untraceable as error:
+        if isinstance(work.host, nn.Sequential) and wiring.layers:
+            raise EditError(
+                "The forward of this model cannot be written anew, and a Sequential runs every layer that it holds: "
+                'let a new module hold it, with the style "wrap".'
+            ) from error
         return Rewired(wiring, False, work.code(traced=False), work.names)
+
+
+def _apart(taps: tuple[Tap, ...]) -> Iterator[Tap]:
+    """The taps, each with a variable of its own."""
+    taken: set[str] = set()
+    for tap in taps:
+        name = next(n for n in (tap.name, *(f"{tap.name}_{m}" for m in range(2, len(taps) + 2))) if n not in taken)
+        taken.add(name)
+        yield replace(tap, name=name)
 
 
 class _Work:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import fx
 
-from modelview.rewrite.values import IN_PLACE, is_size
+from modelview.rewrite.values import IN_PLACE, is_shape, is_size
 from modelview.rewrite.writing import Expressions, is_identifier, is_in_place, is_light, leaves
 
 _SIZES = {0: "n", 1: "c", 2: "h", 3: "w", -1: "w", -2: "h"}
@@ -96,13 +96,15 @@ class Body:
         hint = node.meta.get("hint", "")
         if hint not in ("", "_", "input"):
             yield hint
-        if size:
+        if is_shape(node):
+            yield "shape"
+        elif size:
             index = node.args[1] if node.target is operator.getitem else None
             yield _SIZES.get(index, "size") if isinstance(index, int) else "size"
         elif len(operands) > 1:
             yield "x"
         for operand in operands:
-            if is_size(operand) == size and self.last_use.get(operand, -1) == number:
+            if is_size(operand) == size and not is_shape(operand) and self.last_use.get(operand, -1) == number:
                 yield self.expressions.names[operand]
         if not size:
             yield from _own_names(node)

@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import nn
 
+from modelview.rewrite.classes import by_name, declared
 from modelview.rewrite.holding import spelled
 from modelview.rewrite.rewired_code import base_name
 from modelview.script import Code, quoted
@@ -55,6 +56,7 @@ def stopped_code(model: nn.Module, name: str, path: str, call: int, tail: dict[s
     reached = [f"raise {name}.Reached(output)"]
     if call:
         reached = ["outputs.append(output)", f"if len(outputs) > {call}:", f"    {reached[0]}"]
+    layer, end = by_name(spelled(model, path, "self")), f"return {returned}"
     lines = [
         f"class {name}({base}):",
         f'    """{type(model).__name__} up to `{path}`.',
@@ -62,6 +64,7 @@ def stopped_code(model: nn.Module, name: str, path: str, call: int, tail: dict[s
         "    It keeps all layers; the forward stops when that one has run.",
         '    """',
         "",
+        *([] if imports else declared(base, [layer, end], tail)),
         "    class Reached(Exception):",
         '        """Ends the forward pass with the value in `args[0]`."""',
         "",
@@ -70,12 +73,12 @@ def stopped_code(model: nn.Module, name: str, path: str, call: int, tail: dict[s
         "        def stop(module: nn.Module, inputs: Any, output: Any) -> None:",
         *(f"            {line}" for line in reached),
         "",
-        f"        layer = {spelled(model, path, 'self')}",
+        f"        layer = {layer}",
         "        handle = layer.register_forward_hook(stop)",
         "        try:",
         "            super().forward(*args, **kwargs)",
         f"        except {name}.Reached as reached:",
-        f"            return {returned}",
+        f"            {end}",
         "        finally:",
         "            handle.remove()",
         f"        raise RuntimeError({quoted(f'{path} was not called')})",

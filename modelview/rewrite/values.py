@@ -26,6 +26,12 @@ def is_size(node: fx.Node) -> bool:
     return False
 
 
+def is_shape(node: fx.Node) -> bool:
+    """Whether the value is the sizes of a tensor, all together."""
+    whole = node.op == "call_method" and node.target == "size" and len(node.args) + len(node.kwargs) == 1
+    return bool(whole or (node.target is getattr and node.args[1] == "shape"))
+
+
 def _is_machinery(frame: Any) -> bool:
     name: str = frame.f_globals.get("__name__", "")
     return name == "torch" or name.startswith(("torch.", "modelview.rewrite."))

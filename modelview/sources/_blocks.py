@@ -48,7 +48,7 @@ class Up(nn.Module):
     bilinear: interpolate instead of a transposed convolution. halved: then with half the width in the middle.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, bilinear: bool = False, halved: bool = True) -> None:
+    def __init__(self, in_channels: int, out_channels: int, bilinear: bool, halved: bool = True) -> None:
         super().__init__()
         if bilinear:
             self.up: nn.Module = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
@@ -78,7 +78,7 @@ class OutConv(nn.Module):
 
 
 class UNet(nn.Module):
-    """Four steps down, four up, each with the skip of its size: (N, n_channels, H, W) to (N, n_classes, H, W)."""
+    """Four steps down, four up, each with its skip: (N, n_channels, H, W) to (N, n_classes, H, W)."""
 
     def __init__(self, n_channels: int, n_classes: int, bilinear: bool = False, halved: bool = True) -> None:
         super().__init__()

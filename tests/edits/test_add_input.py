@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from modelview.edits.add_input import AddInput
 from modelview.edits.freeze import Freeze
+from modelview.edits.prefix import Prefix
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
 from modelview.errors import EditError
@@ -191,6 +192,11 @@ def test_what_predicts_the_classes_afterwards() -> None:
             MASKRCNN,
             {"at": "roi_heads.box_head"},
             "`roi_heads.box_head` returns 10 × 1024 for one input, so its items are not the input's. Choose another",
+        ),
+        (
+            SSD.then(Prefix("module.")),
+            {"at": "module.backbone.features.0", "style": "keep"},
+            "The forward of this model cannot be written anew, and a Sequential runs every layer that it holds:",
         ),
         (SSD, {}, "The model returns (boxes: 10 × 4, scores: 10, labels: 10); an input is joined with one tensor."),
         (RESNET, {"layers": ["embed"]}, "Layers are rows of a name and a layer, such as"),

@@ -12,7 +12,7 @@ from torchvision import models
 from torchvision.models import VisionTransformer
 
 
-class VisionTransformerDetachedAtEncoderLayersEncoderLayer3(VisionTransformer):
+class VisionTransformerDetachedLayersEncoderLayer3(VisionTransformer):
     """VisionTransformer whose gradient ends after `encoder.layers.encoder_layer_3`."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class VisionTransformerDetachedAtEncoderLayersEncoderLayer3(VisionTransformer):
 
 def build_model() -> nn.Module:
     model = models.vit_b_16(weights=None)
-    model.__class__ = VisionTransformerDetachedAtEncoderLayersEncoderLayer3
+    model.__class__ = VisionTransformerDetachedLayersEncoderLayer3
     return model
 
 

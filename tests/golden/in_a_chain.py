@@ -58,7 +58,7 @@ class SequentialWithAddVariable(nn.Module):
 
 
 def build_model() -> nn.Module:
-    model = models.resnet18(weights=None)
+    model: Any = models.resnet18(weights=None)
     model = ResNetToLayer3(model)
     model = nn.Sequential(OrderedDict([
         ("backbone", model),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 WIDTH = 110
+"""Columns of the code that is written."""
 
 
 def broken(text: str, indent: int) -> Iterator[str]:
