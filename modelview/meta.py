@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from modelview.empties import alike
+
 META = torch.device("meta")
 
 LARGE_GRID = 256
@@ -80,7 +82,7 @@ class _Building(TorchFunctionMode):
             grids = func(*args, **keywords)
             return tuple(g.to(META) for g in grids) if grids[0].numel() >= LARGE_GRID else grids
         elif func in _SAME_SHAPE and args and type(args[0]) in _TENSORS and args[0].is_meta:
-            return torch.empty_like(args[0])
+            return alike(args[0])
         return func(*args, **keywords)
 
 

@@ -66,7 +66,8 @@ def record(
     """
     named = list(model.named_modules())
     modules = [module for _, module in named]
-    recorder = Recorder({id(module): path for path, module in named})
+    held = [tensor for module in modules for tensor in module._parameters.values()]
+    recorder = Recorder({id(module): path for path, module in named}, frozenset(map(id, held)))
     failed, output = None, None
     given = list(tensors(args))
     with _RECORDING, uncollected(), undisturbed(modules, train=train), _hooked(modules, recorder):

@@ -17,6 +17,26 @@ MARK = "_op"
 _AXES = {"permute", "transpose"}
 
 
+class _About:
+    """What is to be known of a function, whatever it is called with.
+
+    reads: .data, .T and the like give another name for the same values. is_known: whether its MACs are, or it has none.
+    """
+
+    __slots__ = ("formula", "is_known", "moves_axes", "name", "reads")
+
+    def __init__(self, func: Any) -> None:
+        name: str = func.__name__
+        self.reads = name == "__get__"
+        self.name = name.strip("_") if name.startswith("__") else name
+        self.formula = MACS.get(func)
+        self.is_known = self.formula is not None or self.name.removesuffix("_") in CHEAP
+        self.moves_axes = self.name in _AXES
+
+
+_ABOUT: dict[Any, _About] = {}
+
+
 class Open:
     """A call that has begun."""
 
@@ -33,9 +53,10 @@ class Open:
 class Recorder(TorchFunctionMode):
     """Numbers every op and remembers, on each tensor, the number of the op that made it."""
 
-    def __init__(self, paths: dict[int, str]) -> None:
+    def __init__(self, paths: dict[int, str], parameters: frozenset[int]) -> None:
+        """paths: of the modules, by id. parameters: ids; `isinstance(_, nn.Parameter)` is slow."""
         super().__init__()
-        self.paths = paths
+        self.paths, self.parameters = paths, parameters
         self.calls: list[Open] = []
         self.stack: list[Open] = []
         self.ops: list[Op] = []
@@ -68,28 +89,26 @@ class Recorder(TorchFunctionMode):
     def _note(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], made: Iterable[Tensor], result: Any
     ) -> None:
-        name = func.__name__
+        about = _ABOUT.get(func) or _ABOUT.setdefault(func, _About(func))
         sources: dict[int, None] = {}
         weights = False
         for tensor in _flat((*args, *kwargs.values()) if kwargs else args):
             source = tensor.__dict__.get(MARK)
             if source is not None:
                 sources[source] = None
-            elif isinstance(tensor, nn.Parameter):
+            elif id(tensor) in self.parameters:
                 self.used.add(id(tensor))
                 weights = weights or tensor.dim() > 1
-        if name == "__get__":  # .data, .T and the like: another name for the same values
+        if about.reads:
             for tensor in made:
-                if sources and not isinstance(tensor, nn.Parameter):
+                if sources and id(tensor) not in self.parameters:
                     tensor.__dict__[MARK] = next(iter(sources))
             return
-        name = name.strip("_") if name.startswith("__") else name
-        formula = MACS.get(func)
-        if formula is None and weights and name.removesuffix("_") not in CHEAP:
-            self.uncounted[name] = None
-        macs = formula(args, kwargs, result) if formula else 0
-        axes = tuple(_integers(args[1:])) if name in _AXES else ()
-        self.append(name, tuple(sources), made, macs, axes)
+        if weights and not about.is_known:
+            self.uncounted[about.name] = None
+        macs = about.formula(args, kwargs, result) if about.formula else 0
+        axes = tuple(_integers(args[1:])) if about.moves_axes else ()
+        self.append(about.name, tuple(sources), made, macs, axes)
 
     def append(
         self,
@@ -104,7 +123,7 @@ class Recorder(TorchFunctionMode):
         shapes = []
         for tensor in made:
             shapes.append(tuple(tensor.shape))
-            if not isinstance(tensor, nn.Parameter):
+            if id(tensor) not in self.parameters:
                 if MARK not in tensor.__dict__:
                     self.allocated += tensor.numel() * tensor.element_size()
                 tensor.__dict__[MARK] = index
@@ -122,7 +141,7 @@ class Recorder(TorchFunctionMode):
     def end(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         with DisableTorchFunction():
             call = self.stack[-1]
-            found = list(tensors(output))
+            found = [output] if isinstance(output, Tensor) else list(tensors(output))
             call.outputs = tree(output)
             call.size = sum(tensor.numel() * tensor.element_size() for tensor in found)
             untold = [tensor for tensor in found if MARK not in tensor.__dict__]
@@ -141,12 +160,14 @@ def _on_meta(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_meta
 
 
-def _flat(values: Iterable[Any]) -> Iterator[Tensor]:
+def _flat(values: Iterable[Any]) -> list[Tensor]:
+    found: list[Tensor] = []
     for value in values:
         if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, tuple | list):
-            yield from _flat(value)
+            found.append(value)
+        elif isinstance(value, (tuple, list)):
+            found += _flat(value)
+    return found
 
 
 def _integers(values: Iterable[Any]) -> Iterator[int]:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from modelview.empties import alike, empty
 from modelview.trace import windows
-from modelview.trace.empties import alike, empty
 
 Rule = Callable[..., Any]
 

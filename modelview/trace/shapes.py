@@ -1,9 +1,13 @@
 """Shapes of values that nest, and how they are written for people."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain, groupby
 from typing import Any
 
 from torch import Tensor
+
+MANY = 4
+"""So many equal shapes in a row are counted, not listed."""
 
 
 def tree(value: Any) -> Any:
@@ -55,6 +59,8 @@ def text(shapes: Any) -> str:
 
     >>> text((1, 3, 224, 224)), text({"out": (1, 21), "aux": (1, 21)}), text(((1, 8), None))
     ('1 × 3 × 224 × 224', 'out: 1 × 21, aux: 1 × 21', '(1 × 8, –)')
+    >>> text(((1, 8),) * 12), text(((1, 8), (1, 8)))
+    ('(12 of 1 × 8)', '(1 × 8, 1 × 8)')
     """
     if shapes is None:
         return "–"
@@ -62,4 +68,6 @@ def text(shapes: Any) -> str:
         return ", ".join(f"{name}: {text(shape)}" for name, shape in shapes.items())
     if is_shape(shapes):
         return " × ".join(map(str, shapes)) if shapes else "scalar"
-    return "(" + ", ".join(text(shape) for shape in shapes) + ")"
+    runs = [(text(shape), len(list(same))) for shape, same in groupby(shapes)]
+    shown = ([words] * n if n < MANY else [f"{n} of {words}"] for words, n in runs)
+    return "(" + ", ".join(chain.from_iterable(shown)) + ")"

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from modelview.trace.empties import empty
+from modelview.empties import empty
 
 
 def convolution(

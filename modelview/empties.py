@@ -32,5 +32,5 @@ def _dense_strides(input: Tensor) -> tuple[int, ...] | None:
         expected *= size
     if is_dense:
         return input.stride()
-    given = [stride for stride, _ in pairs]
-    return tuple(strides) if min(input.shape) > 1 and given[0] > 0 and len(set(given)) == len(given) else None
+    is_plain = min(input.shape) > 1 and pairs[0][0] > 0 and len(set(input.stride())) == len(pairs)
+    return tuple(strides) if is_plain else None
