@@ -20,6 +20,7 @@ from modelview.recognised import recognise
 from modelview.render import terminal
 from modelview.sources.base import Shape
 from modelview.trace import shapes
+from modelview.trace.records import Trace
 
 
 class _Parser(argparse.ArgumentParser):
@@ -39,16 +40,29 @@ _WITH: dict[str, Any] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0, or 1 with one line on stderr."""
+    """Run one command; 0, or 1 with one line on stderr, after all that is known of a model whose forward fails."""
     try:
         chosen = _parser().parse_args(arguments)
         for file in chosen.file:
             files.give(file)
         print(chosen.run(chosen))
+    except _FailedPass as error:
+        print(error.shown)
+        return _refused(error)
     except (ModelviewError, OSError) as error:
-        print(f"modelview: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return _refused(error)
     return 0
+
+
+class _FailedPass(ModelviewError):
+    """The model could not run; `shown` is all that is known of it up to there."""
+
+    shown = ""
+
+
+def _refused(error: Exception) -> int:
+    print(f"modelview: {' '.join(str(error).split())}", file=sys.stderr)
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,8 +119,19 @@ def _parser() -> argparse.ArgumentParser:
 def _inspect(chosen: argparse.Namespace) -> str:
     recipe = open_recipe(chosen.spec, **_keywords(chosen.keywords))
     run = trace(recipe, *map(_shape, chosen.input))
-    if not chosen.json:
-        return terminal.report(recipe.source.title, recipe.source.origin, run, modules(run))
+    text = (
+        _inspected(recipe, run)
+        if chosen.json
+        else terminal.report(recipe.source.title, recipe.source.origin, run, modules(run))
+    )
+    if run.failed is not None:
+        error = _FailedPass(run.failed.sentence)
+        error.shown = text
+        raise error
+    return text
+
+
+def _inspected(recipe: Recipe, run: Trace) -> str:
     return _document(
         title=recipe.source.title,
         origin=recipe.source.origin,
@@ -146,7 +171,8 @@ def _open(chosen: argparse.Namespace) -> str:
     recipe = open_recipe(chosen.spec, **{name: value for name, value in given.items() if value is not None})
     for number, text in enumerate(chosen.edit, start=1):
         recipe = recipe.then(_edit(text, number))
-    recipe.changes()
+    if recipe.edits:
+        recipe.check()
     path = export(recipe, "recipe", chosen.output)
     return _written(path, chosen)
 

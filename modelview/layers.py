@@ -11,7 +11,7 @@ from torchvision import ops
 
 from modelview.errors import EditError
 from modelview.meta import building
-from modelview.names import short, unknown
+from modelview.names import reason, short, unknown
 from modelview.script import Code
 
 _TORCH = {n: c for n, c in vars(nn).items() if isinstance(c, type) and issubclass(c, nn.Module)}
@@ -28,6 +28,7 @@ _WIDTHS: dict[str, tuple[tuple[str, ...], int]] = {
 """The arguments of a class that say how many channels go in and come out, and their axis."""
 
 _ABSTRACT = {"Module", "Container", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"}
+_ABSTRACT |= {name for name in KNOWN if name.startswith("Lazy")}  # these have no shapes before they have run
 
 
 @dataclass(frozen=True)
@@ -88,15 +89,19 @@ class Layer:
         try:
             layer: nn.Module = KNOWN[name](*args, **kwargs)
         except Exception as error:
-            raise EditError(f"{name} does not take these arguments: {_reason(name, error)}") from error
+            said = reason(error, 200).removeprefix(f"{name}.").removeprefix("__init__() ")
+            raise EditError(f"{name} does not take these arguments: {said}.") from error
         return layer
 
     def planned(self) -> nn.Module:
-        """The layer on meta. Raises EditError as `build`, and where it would not fit this machine's memory."""
+        """The layer on meta. Raises EditError as `build`, for a width of 0, and for more than this machine's memory."""
         self.parts()
         with building():
             layer = self.build()
-        require_memory(short(self.text), sum(p.numel() * p.element_size() for p in layer.parameters()))
+        sizes = [p.numel() * p.element_size() for p in layer.parameters()]
+        if 0 in sizes:
+            raise EditError(f"{short(self.text)} would hold no weights: widths are whole numbers from 1 up.")
+        require_memory(short(self.text), sum(sizes))
         return layer
 
     def code(self) -> Code:
@@ -105,11 +110,6 @@ class Layer:
         if name in _VISION:
             return Code((f"ops.{self.text.strip()}",), imports=("from torchvision import ops",))
         return Code((f"nn.{self.text.strip()}",))
-
-
-def _reason(name: str, error: Exception) -> str:
-    text = " ".join(str(error).split()).removeprefix(f"{name}.").removeprefix("__init__() ")
-    return short(text or type(error).__name__, 200).rstrip(".") + "."
 
 
 def require_memory(

@@ -10,6 +10,10 @@ _MOST_BYTES = 160
 """Of a file's name, which has 255 on most disks and needs some for its suffix."""
 
 
+_FEW = 5
+"""So many names are all told where none is near."""
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> UnknownName:
     """The error for a `what` called `name` that is not one of `known`.
 
@@ -17,13 +21,22 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UnknownName:
     No module is called 'layer5.0'. Did you mean 'layer4.0' or 'layer1.0'?
     >>> print(unknown("module", "fc", []))
     No module is called 'fc'.
+    >>> print(unknown("module", "head", [f"layer{n}" for n in range(9)]))
+    No module is called 'head'. There are 9, such as 'layer0', 'layer1' and 'layer2'.
     """
     known = list(known)
     near = get_close_matches(name, known, n=2)
-    hint = " or ".join(repr(short(n)) for n in near or known[:5])
-    error = UnknownName(f"No {what} is called {short(name)!r}." + (f" Did you mean {hint}?" if hint else ""))
+    error = UnknownName(f"No {what} is called {short(name)!r}.{_hint(near, known)}")
     error.wanted, error.nearest = name, tuple(near)
     return error
+
+
+def _hint(near: list[str], known: list[str]) -> str:
+    if near or len(known) <= _FEW:
+        meant = " or ".join(repr(short(each)) for each in near or known)
+        return f" Did you mean {meant}?" if meant else ""
+    some = [repr(short(each)) for each in known[:3]]
+    return f" There are {len(known):,}, such as {some[0]}, {some[1]} and {some[2]}."
 
 
 def short(text: str, length: int = 120) -> str:
@@ -34,6 +47,18 @@ def short(text: str, length: int = 120) -> str:
     """
     half = (length - 1) // 2
     return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"
+
+
+def reason(error: Exception, length: int = 300) -> str:
+    """What an error says, on one line without a full stop, and without the C++ that torch lists below it.
+
+    >>> reason(RuntimeError("too large\\n  Exception raised from a.cpp:1")), reason(KeyError())
+    ('too large', 'KeyError')
+    """
+    text = " ".join(str(error).partition("Exception raised from")[0].split())
+    if "Overflow when unpacking" in text:
+        return "a number is too large"
+    return short(text, length).rstrip(".") or type(error).__name__
 
 
 def for_file(text: str, also: str = "") -> str:

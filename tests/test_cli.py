@@ -12,6 +12,8 @@ from torchvision import models
 
 from modelview.cli import main
 
+REPLACE = {"edit": "replace_layer", "path": "classifier.1"}
+
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     root = Path(__file__).parent.parent
@@ -67,6 +69,20 @@ def test_inspect(capsys: pytest.CaptureFixture[str]) -> None:
     assert document["totals"]["n_parameters"] == 1_235_496
     assert document["modules"][0]["output_shapes"] == [[2, 1000]]
     assert {row["path"] for row in document["parameters"]} >= {"features.0.weight", "classifier.1.bias"}
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_model_whose_forward_fails_is_shown_up_to_there(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", "squeezenet1_1", "--input", "1,4,224,224", *options]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("modelview: `features.0` gets 4 channels but takes 3")
+    assert captured.err.count("\n") == 1
+    if options:
+        assert json.loads(captured.out)["failed"]["path"] == "features.0"
+    else:
+        assert "not reached" in captured.out
 
 
 def test_check_and_code(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,6 +158,37 @@ def test_export_options(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixtu
         (["open", "squeezenet1_1", "--edit", "[]", "-o", "x.json"], 'Edit 1 of this recipe needs a "edit".'),
         (["open", "squeezenet1_1", "--weights", "V9", "-o", "x.json"], "squeezenet1_1 has no weights called 'V9'."),
         (["open", "squeezenet1_1", "-o", "/nowhere/x.json"], "There is no folder '/nowhere'"),
+        (
+            ["open", "squeezenet1_1", "--edit", json.dumps({**REPLACE, "layer": "Conv2d(3, 4, 1)"}), "-o", "x.json"],
+            "`classifier.1` gets 512 channels but takes 3",
+        ),
+        (
+            [
+                "open",
+                "squeezenet1_1",
+                "--edit",
+                json.dumps({**REPLACE, "layer": f"Linear({10**30}, 4)"}),
+                "-o",
+                "x.json",
+            ],
+            "Linear does not take these arguments: a number is too large.",
+        ),
+        (
+            [
+                "open",
+                "squeezenet1_1",
+                "--edit",
+                json.dumps({**REPLACE, "path": "zzz", "layer": "ReLU()"}),
+                "-o",
+                "x.json",
+            ],
+            "No module is called 'zzz'. There are ",
+        ),
+        (
+            ["inspect", "squeezenet1_1", "--with", f"num_classes={10**30}"],
+            f"torchvision cannot build squeezenet1_1(num_classes={10**30}): a number is too large.",
+        ),
+        (["inspect", "inception_v3", "--with", "aux_logits=maybe"], "aux_logits of inception_v3 is True or False; got"),
         (["check", "missing.json"], "There is no file 'missing.json'."),
         (["identify", "missing.pth"], "There is no file 'missing.pth'."),
         (["identify", __file__], "'test_cli.py' is no checkpoint: it looks like text."),

@@ -11,7 +11,7 @@ from torch import nn
 from modelview.errors import DownloadError, EditError, ModelviewError
 from modelview.layers import require_memory
 from modelview.meta import building, to_meta
-from modelview.names import short
+from modelview.names import reason, short
 from modelview.sources._builders import builder, quietly, refused_keyword, without_backbone
 from modelview.sources._keywords import not_taken, refuse_ignored
 from modelview.sources._weights import (
@@ -91,8 +91,7 @@ def _called(name: str, weights: object, given: Mapping[str, Any], said: Mapping[
 
 
 def _cannot(name: str, said: Mapping[str, Any], error: Exception) -> EditError:
-    reason = short(" ".join(str(error).split()), 300) or type(error).__name__
-    return EditError(f"torchvision cannot build {_call(name, said)}: {reason.rstrip('.')}.")
+    return EditError(f"torchvision cannot build {_call(name, said)}: {reason(error).rstrip('!')}.")
 
 
 def _call(name: str, said: Mapping[str, Any]) -> str:

@@ -35,11 +35,19 @@ def checked(name: str, keywords: Mapping[str, object]) -> Keywords:
             raise EditError(f"{name} is opened with plain values; {keyword}={short(repr(value))} is not one.")
         if keyword == "num_classes":
             require_classes(value)
+        if type(value) is not bool and _is_switch(name, keyword):
+            raise EditError(f"{keyword} of {name} is True or False; got {short(repr(value))}.")
         if keyword == "quantize" and task(name) == "quantizable" and value:
             raise EditError(
                 "quantize=True packs the weights into integers that cannot be shown or edited; leave it out."
             )
     return tuple(sorted((keyword, _frozen(value)) for keyword, value in keywords.items()))
+
+
+def _is_switch(name: str, keyword: str) -> bool:
+    """Whether the keyword is on or off; the builders take any other value for on without a word."""
+    parameter = declared(name).get(keyword)
+    return parameter is not None and bool in _alternatives(parameter.annotation)
 
 
 def require_classes(value: object) -> None:

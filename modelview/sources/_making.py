@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 from modelview.errors import EditError, ModelviewError
 from modelview.layers import require_memory
 from modelview.meta import building, to_meta
-from modelview.names import short
+from modelview.names import reason, short
 from modelview.sources._construct import _seeding
 
 MOST_CALLS = 50_000
@@ -69,9 +69,7 @@ def _called(what: str, make: Make) -> nn.Module:
     except ModelviewError:
         raise
     except Exception as error:
-        words = str(error).partition("Exception raised from")[0]  # below it, torch lists its C++
-        reason = short(" ".join(words.split()), 300) or type(error).__name__
-        raise EditError(f"{what} cannot be built: {reason.rstrip('.')}.") from error
+        raise EditError(f"{what} cannot be built: {reason(error)}.") from error
 
 
 class Bounded(TorchFunctionMode):
