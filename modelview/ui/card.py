@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 from torch import nn
 
-from modelview.errors import ModelviewError
+from modelview.errors import DownloadError, ModelviewError
 from modelview.inspect.statistics import Histogram, Statistics
 from modelview.inspect.tables import ModuleRow, TensorRow
 from modelview.layers import describe
@@ -106,15 +106,14 @@ def _values(recipe: Recipe, own: list[TensorRow]) -> None:
     if weights.made(recipe) is None:
         place = st.empty()
         asked = place.button("Make the weights", key="card.make", help="To see values: builds the model for real.")
-        if not asked:
-            st.caption("Values are shown once the weights are made.")
+        if asked:
+            _make(recipe)
+        if weights.made(recipe) is None:
+            weights.offer_random(recipe, key="card.random")
+            if not asked:
+                st.caption("Values are shown once the weights are made.")
             return
         place.empty()
-        try:
-            weights.build(recipe)
-        except ModelviewError as error:
-            parts.refuse(error)
-            return
     names = [tensor.path for tensor in own]
     name = names[0]
     if len(names) > 1:
@@ -125,6 +124,15 @@ def _values(recipe: Recipe, own: list[TensorRow]) -> None:
     if bins is not None and found.n_elements > 1:
         chart(bins, name.rpartition(".")[2], key=f"card.histogram.{name}")
     st.caption(parts.plain(figures(found)))
+
+
+def _make(recipe: Recipe) -> None:
+    try:
+        weights.build(recipe)
+    except DownloadError as error:
+        weights.unfetched(recipe, error)
+    except ModelviewError as error:
+        parts.refuse(error)
 
 
 def figures(found: Statistics) -> str:

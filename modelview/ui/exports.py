@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
 
 import streamlit as st
 
@@ -13,8 +13,6 @@ from modelview.recipe import Recipe, trace
 from modelview.ui import link, parts, transfers, weights
 
 MOST = 16
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -27,8 +25,6 @@ class Prepared:
 
 
 _prepared: OrderedDict[tuple[Recipe, Export], Prepared] = OrderedDict()
-_unfetched: OrderedDict[Recipe, DownloadError] = OrderedDict()
-"""Why the weights of a recipe are not there: said on each run, so that the button beside it stays."""
 
 
 @st.fragment
@@ -86,8 +82,8 @@ def _download_of_weights(recipe: Recipe, name: str, form: Export, file: str) -> 
             st.caption(f"`{file}` · about {trace(recipe).totals.size_bytes / 1e6:,.1f} MB")
             if st.button("Prepare", key=f"prepare_{name}", icon=":material/build:"):
                 ready = _prepare(recipe, name, form, file)
-            if ready is None and recipe in _unfetched:
-                weights.offer_random(recipe, _unfetched[recipe], key=f"random_{name}")
+            if ready is None:
+                weights.offer_random(recipe, key=f"random_{name}")
         if ready is None:
             return
         place.empty()
@@ -107,22 +103,16 @@ def _prepare(recipe: Recipe, name: str, form: Export, file: str) -> Prepared | N
             path: Path = export(recipe, name, transfers.spool.place(file), model=model, **asdict(cast(Any, form)))
             proof = form.proof(recipe, model, path)
     except DownloadError as error:
-        _keep(_unfetched, recipe, error)
+        weights.unfetched(recipe, error)
         return None
     except ModelviewError as error:
         parts.refuse(error)
         return None
     ready = Prepared(path, path.stat().st_size, proof)
-    _unfetched.pop(recipe, None)
-    _keep(_prepared, (recipe, form), ready)
+    _prepared[recipe, form] = ready
+    while len(_prepared) > MOST:
+        _prepared.popitem(last=False)
     return ready
-
-
-def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:
-    """Remember the newest few."""
-    kept[key] = value
-    while len(kept) > MOST:
-        kept.popitem(last=False)
 
 
 def belongings(recipe: Recipe) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from modelview.errors import EditError, ModelviewError
+from modelview.errors import DownloadError, EditError, ModelviewError
 from modelview.inspect import pictures
 from modelview.inspect.features import FeatureRow, Features, devices, features
 from modelview.inspect.noise import noise
@@ -65,6 +65,7 @@ def form(recipe: Recipe) -> None:
             disabled=given is None or (kind == PICTURE and uploaded is None) or not patterns,
         ):
             _run(recipe, given or (), what, patterns, device)
+        weights.offer_random(recipe, key="features.random")
 
 
 def _given(recipe: Recipe, seed: int, data: bytes | None) -> tuple[tuple[Any, ...], str]:
@@ -105,12 +106,18 @@ def _layers(recipe: Recipe) -> list[str]:
 
 
 def _run(recipe: Recipe, given: tuple[Any, ...], what: str, patterns: list[str], device: str) -> None:
+    place = st.empty()
     try:
-        with st.status("Running ...", expanded=True) as progress:
+        with place.status("Running ...", expanded=True) as progress:
             model = weights.build(recipe)
             progress.update(label=f"One pass on {device} ...")
             found = features(recipe, *given, paths=tuple(patterns), device=device, model=model)
+    except DownloadError as error:
+        place.empty()
+        weights.unfetched(recipe, error)
+        return
     except ModelviewError as error:
+        place.empty()
         parts.refuse(error)
         return
     st.session_state[_RESULT] = Result(recipe, what, found)

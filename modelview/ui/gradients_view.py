@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from modelview.errors import ModelviewError
+from modelview.errors import DownloadError, ModelviewError
 from modelview.export.base import named_after
 from modelview.inspect.gradients import BATCH, STATISTICS, GradientRow, Step, one_step
 from modelview.inspect.sift import sift
@@ -15,9 +15,9 @@ from modelview.recipe import Recipe
 from modelview.render import frames, text
 from modelview.render.terminal import plain
 from modelview.sources.base import Shape
-from modelview.ui import parts, state
+from modelview.ui import parts, state, weights
 
-_RESULT = "gradients.result"
+_RESULT, _UNFETCHED = "gradients.result", "gradients.unfetched"
 COLUMNS: dict[str, Any] = {
     "Name": st.column_config.TextColumn(pinned=True, width="medium"),
     "Trainable": st.column_config.CheckboxColumn(),
@@ -75,6 +75,8 @@ def section(recipe: Recipe) -> None:
     asked = tuple((BATCH, *shape[1:]) for shape in state.session().inputs)
     if pressed:
         _run(recipe, asked, real=real)
+    if st.session_state.get(_UNFETCHED) == recipe:
+        weights.offer_random(recipe, key="gradients.random")
     _result(recipe, asked)
     with st.expander("What the reasons mean, and how detach() and detach_() differ", key="gradients.words"):
         st.markdown(REASONS)
@@ -90,10 +92,15 @@ def _run(recipe: Recipe, asked: tuple[Shape, ...], *, real: bool) -> None:
             f"Downloading weights: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB",
         )
 
-    st.session_state.pop(_RESULT, None)
+    for before in (_RESULT, _UNFETCHED):
+        st.session_state.pop(before, None)
     try:
         with st.spinner("One step ..."):
             step = one_step(recipe, *asked, real=real, progress=progress)
+    except DownloadError as error:
+        weights.unfetched(recipe, error)
+        st.session_state[_UNFETCHED] = recipe
+        return
     except ModelviewError as error:
         parts.refuse(error)
         return

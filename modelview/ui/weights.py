@@ -14,8 +14,10 @@ from modelview.ui import parts, state
 
 MOST = 2
 """How many built models are kept; the one longest not asked for goes first."""
+MOST_UNFETCHED = 16
 
 _built: OrderedDict[Recipe, nn.Module] = OrderedDict()
+_unfetched: OrderedDict[Recipe, DownloadError] = OrderedDict()
 _making = RLock()
 
 
@@ -24,8 +26,18 @@ def made(recipe: Recipe) -> nn.Module | None:
     return _built.get(recipe)
 
 
-def offer_random(recipe: Recipe, error: DownloadError, key: str = "go_on_random") -> None:
-    """Say why the weights are not there, with a button that goes on without them."""
+def unfetched(recipe: Recipe, error: DownloadError) -> None:
+    """Remember why the weights are not there: `offer_random` says so on each run, so that its button stays."""
+    _unfetched[recipe] = error
+    while len(_unfetched) > MOST_UNFETCHED:
+        _unfetched.popitem(last=False)
+
+
+def offer_random(recipe: Recipe, key: str) -> None:
+    """Where the weights could not be fetched: why, and a button that goes on without them."""
+    error = _unfetched.get(recipe)
+    if error is None:
+        return
     parts.refuse(error)
     if st.button("Go on with random weights", key=key, icon=":material/casino:"):
         state.commit(without_weights(recipe))
@@ -61,6 +73,7 @@ def build(recipe: Recipe) -> nn.Module:
         finally:
             place.empty()
         _built[recipe] = model
+        _unfetched.pop(recipe, None)
         while len(_built) > MOST:
             _built.popitem(last=False)
         return model

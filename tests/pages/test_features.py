@@ -109,6 +109,9 @@ def test_weights_that_cannot_be_fetched_are_a_sentence(monkeypatch: pytest.Monke
     at = run(page("Features", open_recipe("resnet18", weights="DEFAULT")))
     assert not at.exception
     assert "could not be fetched" in at.error[0].value
+    at.button(key="features.random").click().run()
+    assert not at.error
+    assert at.session_state["session"].recipe == RESNET
 
 
 def test_another_model_does_not_show_the_last_one_s_result() -> None:

@@ -81,6 +81,9 @@ def test_weights_that_cannot_be_fetched_are_a_sentence(monkeypatch: pytest.Monke
     at = run(open_recipe("resnet18", weights="DEFAULT"))
     assert not at.exception
     assert "could not be fetched" in at.error[0].value
+    at.button(key="gradients.random").click().run()
+    assert not at.error
+    assert at.session_state["session"].recipe == open_recipe("resnet18")
 
 
 def test_the_words_are_explained_and_true() -> None:

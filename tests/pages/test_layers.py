@@ -126,6 +126,9 @@ def test_weights_that_cannot_be_fetched_are_a_sentence(monkeypatch: pytest.Monke
     at.button(key="card.make").click().run()
     assert not at.exception
     assert "could not be fetched" in at.error[0].value
+    at.button(key="card.random").click().run()
+    assert not at.error
+    assert at.session_state["session"].recipe == RESNET
 
 
 def test_the_memory_estimate() -> None:
