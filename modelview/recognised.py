@@ -20,9 +20,9 @@ from modelview.sources._rebuilding import foreign
 from modelview.sources.base import Source
 from modelview.sources.pickled import Pickled, first_input, in_stored_order, whole
 from modelview.sources.timm import timm
-from modelview.sources.torchvision import torchvision
+from modelview.sources.torchvision_class import from_torchvision
 
-_NAMED: dict[str, Callable[..., Source]] = {"torchvision": torchvision, "timm": timm}
+_NAMED: dict[str, Callable[..., Source]] = {"torchvision": from_torchvision, "timm": timm}
 
 _FORMATS = {
     "zip": "",

@@ -1,13 +1,14 @@
 """From names and shapes to the architectures they fit, best first."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from modelview.checkpoints.records import TensorInfo
 from modelview.identify import candidates, index
 from modelview.identify.index import Entry, Growth, Shape
+from modelview.identify.measuring import measured
 from modelview.identify.shapes import UNCOUNTED, own_number
 from modelview.names import short
 
@@ -17,6 +18,8 @@ LEAST_COVERAGE = 0.5
 """An architecture that covers no more than this is not named."""
 FIRST = "torchvision"
 """Whose architectures come before others' that fit as well."""
+NUM_CLASSES = 1000
+"""Of torchvision's classes where none is said."""
 IMAGE_SIZE = {"torchvision": "image_size", "timm": "img_size"}
 CHANNELS = {"timm": "in_chans"}
 """What sources call these numbers, where they can be asked for."""
@@ -68,7 +71,8 @@ class Match:
         classes = f" with {self.num_classes:,} classes" if self.num_classes is not None else ""
         channels = f" and {self.in_channels} input channels" if self.in_channels not in (None, 3) else ""
         total = self.matched + len(self.missing) + len(self.mismatched)
-        name = self.spec.replace(":", " ", 1)
+        told = ", ".join(f"{key} {value}" for key, value in self.keywords if key != "num_classes")
+        name = self.spec.replace(":", " ", 1) + (f" ({short(told, 120)})" if told else "")
         said = f"{name}{classes}{channels}{where}; {self.matched:,} of {total:,} tensors match"
         if self.renamed:
             said += ", under other names"
@@ -86,7 +90,9 @@ class Match:
 
 def identify(ck: HasTensors) -> list[Match]:
     """The architectures that a checkpoint fits, best first; [] where none covers more than half of it."""
-    return [match for match in _matches(_shapes(ck)) if match.coverage > LEAST_COVERAGE]
+    shapes = _shapes(ck)
+    found = [match for match in _matches(shapes) if match.coverage > LEAST_COVERAGE]
+    return found if any(match.coverage == 1 for match in found) else [*_measured(shapes), *found]
 
 
 def nearest(ck: HasTensors) -> str:
@@ -96,6 +102,13 @@ def nearest(ck: HasTensors) -> str:
     return f"No known architecture fits these {len(ck.tensors):,} tensors." + (
         f" The nearest are {listed}." if listed else ""
     )
+
+
+def _measured(shapes: dict[str, Shape]) -> Iterator[Match]:
+    """Classes that have these very tensors once they are called with what the shapes say."""
+    for name, keywords in measured(shapes):
+        classes = dict(keywords).get("num_classes", NUM_CLASSES)
+        yield Match(f"{FIRST}:{name}", keywords, classes, 3, 1.0, len(shapes), (), (), ())
 
 
 def _shapes(ck: HasTensors) -> dict[str, Shape]:

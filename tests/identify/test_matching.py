@@ -142,11 +142,11 @@ def test_equal_architectures_are_named_together() -> None:
 
 
 def test_other_widths_and_depths_are_not_taken_for_the_model() -> None:
-    deep = found(lambda: models.ResNet(models.resnet.Bottleneck, [3, 24, 36, 3]))
-    assert deep.coverage < 0.8
-    assert any(name.startswith("layer2.8.") for name in deep.unexpected)
-    narrow = [match.coverage for match in identify(checkpoint(shapes(models.resnet50(width_per_group=32))))]
-    assert all(coverage < 0.8 for coverage in narrow)
+    deep = identify(checkpoint(shapes(models.ResNet(models.resnet.Bottleneck, [3, 24, 36, 3]))))
+    assert [match.spec for match in deep if match.coverage > 0.8] == ["torchvision:ResNet"]
+    assert any(name.startswith("layer2.8.") for name in deep[1].unexpected)
+    narrow = identify(checkpoint(shapes(models.resnet50(width_per_group=32))))
+    assert [match.spec for match in narrow if match.coverage > 0.8] == ["torchvision:ResNet"]
 
 
 def test_keywords_without_tensors_change_nothing() -> None:

@@ -20,6 +20,7 @@ from modelview.recognised import recognise
 from modelview.sources._rebuilding import rebuilt
 from modelview.sources.pickled import Pickled, whole
 from modelview.sources.torchvision import Torchvision
+from modelview.sources.torchvision_class import TorchvisionClass
 from tests.laws import check_recipe, run
 from tests.zoo import ALL, exact
 
@@ -56,6 +57,7 @@ def test_outputs_are_bit_equal(name: str, tmp_path: Path) -> None:
 
 def test_a_model_without_a_name_opens_and_is_edited(tmp_path: Path) -> None:
     model = models.ResNet(models.resnet.Bottleneck, [1, 1, 2, 1], num_classes=4).eval()
+    model.relu = nn.ReLU6()  # type: ignore[assignment]
     recipe = mv.open(saved(model, tmp_path))
     assert isinstance(recipe.source, Pickled)
     assert exact(run(recipe.build(), (IMAGE,)), run(model, (IMAGE,)))
@@ -66,6 +68,8 @@ def test_a_model_without_a_name_opens_and_is_edited(tmp_path: Path) -> None:
 
 
 def test_one_that_a_builder_makes_opens_by_its_name(tmp_path: Path) -> None:
+    shallow = models.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1], num_classes=3)
+    assert isinstance(mv.open(saved(shallow, tmp_path)).source, TorchvisionClass)
     recipe = mv.open(saved(nn.DataParallel(models.squeezenet1_1(num_classes=3)), tmp_path))
     assert recipe.source == Torchvision("squeezenet1_1", keywords=(("num_classes", 3),))
     changed = models.squeezenet1_1(num_classes=3)
@@ -151,7 +155,7 @@ def test_what_its_layers_do_not_say_comes_from_the_file(how: str, tmp_path: Path
 
 
 def test_a_recipe_of_it_is_a_value(tmp_path: Path) -> None:
-    recipe = mv.open(saved(models.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1]), tmp_path))
+    recipe = mv.open(saved(nn.Sequential(nn.Conv2d(3, 8, 3), models.resnet.BasicBlock(8, 8)), tmp_path))
     assert mv.Recipe.from_json(recipe.to_json()) == recipe
     assert str(tmp_path) not in recipe.to_json()
 
