@@ -29,6 +29,9 @@ class Checked:
     time_ms: float
 
 
+AGAIN = "The last step is this edit already: Apply makes it once more."
+
+
 def draw(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> None:
     """The preview of the edit that `make` gives, and the button that applies it."""
     with st.container(border=True, key="preview"):
@@ -42,7 +45,8 @@ def draw(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> None:
                 state.commit(found.recipe)
                 st.toast(f"{parts.plain(found.recipe.edits[-1].title)}: {parts.plain(found.change.summary)}")
                 st.rerun()
-            st.caption("Nothing changes until you apply. Undo brings it back.")
+            again = found is not None and found.recipe.edits[-2:] == (found.recipe.edits[-1],) * 2
+            st.caption(AGAIN if again else "Nothing changes until you apply. Undo brings it back.")
         if found is not None:  # below, since it may be long
             _code(found.change)
 
@@ -142,9 +146,10 @@ def _note(note: str) -> None:
 def _rows(check: Check) -> list[tuple[str, str, str]]:
     rows = {row.what: row for row in check.changes}
     before, after = check.before, check.after
-    output, keys = rows["output"], rows["state_dict"]
+    output, modules, keys = rows["output"], rows["modules"], rows["state_dict"]
     return [
         ("Output", parts.shape(output.before), parts.shape(output.after)),
+        ("Modules", text.exact(modules.before), text.exact(modules.after)),
         ("Parameters", text.exact(before.n_parameters), text.exact(after.n_parameters)),
         ("Trainable", text.exact(before.n_trainable), text.exact(after.n_trainable)),
         ("MACs", text.short(before.macs), text.short(after.macs)),

@@ -101,8 +101,12 @@ def _held_module(_: Asked, value: Any) -> Any:
 
 
 def _select(key: str) -> None:
-    """The module chosen in a form is the one selected everywhere."""
-    state.select(st.session_state.get(key) or "")
+    """The module chosen in a form is the one selected everywhere.
+
+    Where it has gone from the model, the browser still sends what stood in its field: that is no path.
+    """
+    chosen = st.session_state.get(key)
+    state.select(chosen if chosen in matching.called(state.structure()) else "")
 
 
 def path_in(asked: Asked) -> str:

@@ -20,7 +20,7 @@ from modelview.layers import Layer
 from modelview.opening import open_recipe
 from modelview.recipe import Recipe
 from modelview.sources.torchvision import Torchvision
-from modelview.ui import kinds
+from modelview.ui import kinds, preview
 from tests.pages.app import errors, go, session, start, text
 from tests.pages.screen import page, show
 
@@ -78,11 +78,12 @@ def test_without_a_model_the_page_leads_to_open() -> None:
     assert "No model is open yet" in text(start("4_Edit"))
 
 
-def test_swap_head_is_previewed_in_five_rows_and_applied() -> None:
+def test_swap_head_is_previewed_in_six_rows_and_applied() -> None:
     at = form("swap_head")
     at.number_input(key="swap_head.num_classes").set_value(7).run()
     shown = text(at)
     assert "| Output | `1 × 1000` | `1 × 7` |" in shown
+    assert "| Modules | 68 | 68 |" in shown
     assert "| Parameters | 11,689,512 | 11,180,103 |" in shown
     assert "| Trainable |" in shown
     assert "| MACs |" in shown
@@ -91,6 +92,13 @@ def test_swap_head_is_previewed_in_five_rows_and_applied() -> None:
     assert session(at).recipe == BASE
     at.button(key="apply").click().run()
     assert session(at).recipe == BASE.then(SwapHead(7))
+
+
+def test_an_edit_that_was_just_applied_says_that_it_is_there() -> None:
+    at = form("swap_head", SwapHead(9))
+    assert preview.AGAIN not in text(at)
+    at.number_input(key="swap_head.num_classes").set_value(9).run()
+    assert preview.AGAIN in text(at)
 
 
 def test_every_field_of_a_head_reaches_the_edit() -> None:
@@ -405,6 +413,18 @@ def test_a_module_that_is_gone_is_not_offered_any_more() -> None:
     at.button(key="apply").click().run()
     assert "layer4" not in str(at.selectbox(key="truncate.path").options)
     assert errors(at) == ""
+
+
+def test_what_a_browser_still_holds_of_a_module_that_is_gone_is_not_selected() -> None:
+    at = start("4_Edit", "resnet18", Append((("extra", Layer("ReLU()")),)))
+    at.session_state["kind"] = "truncate"
+    at.run().selectbox(key="truncate.path").select("extra").run()
+    assert session(at).selected == "extra"
+    at.button(key="undo").click()
+    field = at.selectbox(key="truncate.path")
+    field.options.append("extra · ReLU")
+    field.set_value("extra · ReLU").run()
+    assert session(at).selected == ""
 
 
 def test_two_tabs_stay_apart() -> None:
