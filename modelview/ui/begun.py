@@ -1,7 +1,7 @@
 """What widgets begin with.
 
-A value that a script gives a widget travels once, with the run that gave it. When the next click cuts that run short, the
-widget appears empty, and says so to the next run. So what was given is given again until a run has come to its end.
+A value that a script gives a widget travels once, with the run that gave it. When the next click cuts that run short,
+the widget appears empty, and says so to the next run. So what was given is given again until a run has come to its end.
 """
 
 from typing import Any

@@ -27,15 +27,20 @@ def choose(names: list[str]) -> str | None:
         hide_index=True,
         height=min(len(names) + 1, 15) * ROW_PX + 2,
         column_config={
-            "Model": st.column_config.TextColumn(width=190),
-            "Task": st.column_config.TextColumn(width=90),
-            "Parameters": st.column_config.NumberColumn("Params", format="%.1f M", width=65),
-            "Input": st.column_config.TextColumn(width=75, help="height and width; frames before them for video"),
-            "Accuracy": st.column_config.NumberColumn(
-                "Score", format="%.1f", width=50, help="of the newest weights, as published"
+            "Model": st.column_config.TextColumn(width=184),
+            "Task": st.column_config.TextColumn(width=88),
+            "Parameters": st.column_config.NumberColumn(
+                "Params",
+                format="%.1f M",
+                width=60,
+                help="of the newest weights; without weights some models have no auxiliary head, or one more",
             ),
-            "Metric": st.column_config.TextColumn(width=62, help="epe is an error in pixels: less is better"),
-            "Size": st.column_config.NumberColumn("MB", format="%.0f", width=50, help="of the file of these weights"),
+            "Input": st.column_config.TextColumn(width=70, help="height and width; frames before them for video"),
+            "Accuracy": st.column_config.NumberColumn(
+                "Score", format="%.1f", width=48, help="of the newest weights, as published"
+            ),
+            "Metric": st.column_config.TextColumn(width=56, help="epe is an error in pixels: less is better"),
+            "Size": st.column_config.NumberColumn("MB", format="%.0f", width=38, help="of the file of these weights"),
         },
         placeholder="–",
     )
