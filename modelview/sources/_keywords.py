@@ -25,8 +25,11 @@ class Keyword:
     choices: tuple[object, ...] = ()
 
 
-def checked(name: str, keywords: Mapping[str, object]) -> Keywords:
-    """The keywords sorted, their lists as tuples. Raises EditError for what no builder could take."""
+def checked(name: str, keywords: Mapping[str, object], takes: Mapping[str, inspect.Parameter]) -> Keywords:
+    """The keywords sorted, their lists as tuples. takes: what the builder or class declares.
+
+    Raises EditError for what it could not take.
+    """
     for keyword, value in keywords.items():
         if keyword in OURS:
             hint = "weights is given beside the keywords" if keyword == "weights" else "modelview sets it"
@@ -35,7 +38,7 @@ def checked(name: str, keywords: Mapping[str, object]) -> Keywords:
             raise EditError(f"{name} is opened with plain values; {keyword}={short(repr(value))} is not one.")
         if keyword == "num_classes":
             require_classes(value)
-        if type(value) is not bool and _is_switch(name, keyword):
+        if type(value) is not bool and _is_switch(takes, keyword):
             raise EditError(f"{keyword} of {name} is True or False; got {short(repr(value))}.")
         if keyword == "quantize" and task(name) == "quantizable" and value:
             raise EditError(
@@ -44,9 +47,9 @@ def checked(name: str, keywords: Mapping[str, object]) -> Keywords:
     return tuple(sorted((keyword, _frozen(value)) for keyword, value in keywords.items()))
 
 
-def _is_switch(name: str, keyword: str) -> bool:
+def _is_switch(takes: Mapping[str, inspect.Parameter], keyword: str) -> bool:
     """Whether the keyword is on or off; the builders take any other value for on without a word."""
-    parameter = declared(name).get(keyword)
+    parameter = takes.get(keyword)
     return parameter is not None and bool in _alternatives(parameter.annotation)
 
 

@@ -51,7 +51,7 @@ class Torchvision(Source):
         weights = canonical(self.name, self.weights)
         if type(self.seed) is not int or not 0 <= self.seed < 2**63:
             raise EditError(f"A seed is a whole number from 0 up; got {self.seed!r}.")
-        keywords = checked(self.name, dict(self.keywords))
+        keywords = checked(self.name, dict(self.keywords), declared(self.name))
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "keywords", keywords)
         self._require_own_classes()

@@ -51,7 +51,7 @@ class TorchvisionClass(Source):
         require_known(self.name, given, tuple(takes))
         if missing := [name for name, p in takes.items() if p.default is Parameter.empty and name not in given]:
             raise EditError(f"{self.name} needs {' and '.join(missing)}. {_said(takes[missing[0]], self.name)}")
-        object.__setattr__(self, "keywords", checked(self.name, given))
+        object.__setattr__(self, "keywords", checked(self.name, given, takes))
         for name, value in self.keywords:
             _require_counts(takes[name], value)
             _value(takes[name], value, self.name)

@@ -138,6 +138,7 @@ def test_classes_of_other_packages_are_imported_by_the_code() -> None:
             {**LAYERS, "block": 3},
             "block is the name of a class, such as 'BasicBlock' or 'Bottleneck'. Got 3.",
         ),
+        ("ResNet", {**LAYERS, "zero_init_residual": 1}, "zero_init_residual of ResNet is True or False; got 1."),
         ("ResNet", {**LAYERS, "norm_layer": True}, "norm_layer is the name of a class. Got True."),
         ("ResNet", {**LAYERS, "norm_layer": "os.system"}, "No class for norm_layer is called 'os.system'."),
         (
