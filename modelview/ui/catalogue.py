@@ -1,5 +1,7 @@
 """torchvision's models as a table to search, filter and choose from."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -26,28 +28,36 @@ def choose(names: list[str]) -> str | None:
         selection_default={"selection": {"rows": [names.index(before) if before in names else 0]}},
         hide_index=True,
         height=min(len(names) + 1, 15) * ROW_PX + 2,
-        column_config={
-            "Model": st.column_config.TextColumn(width=184),
-            "Task": st.column_config.TextColumn(width=88),
-            "Parameters": st.column_config.NumberColumn(
-                "Params",
-                format="%.1f M",
-                width=60,
-                help="of the newest weights; without weights some models have no auxiliary head, or one more",
-            ),
-            "Input": st.column_config.TextColumn(width=70, help="height and width; frames before them for video"),
-            "Accuracy": st.column_config.NumberColumn(
-                "Score", format="%.1f", width=48, help="of the newest weights, as published"
-            ),
-            "Metric": st.column_config.TextColumn(width=56, help="epe is an error in pixels: less is better"),
-            "Size": st.column_config.NumberColumn("MB", format="%.0f", width=38, help="of the file of these weights"),
-        },
+        column_config=_columns(names),
         placeholder="–",
     )
     chosen: list[int] = event.selection.rows
     name = names[chosen[0]] if chosen and chosen[0] < len(names) else names[0]
     st.session_state[_CHOSEN] = name
     return name
+
+
+def _columns(names: list[str]) -> dict[str, Any]:
+    """As wide as what stands in them, so that the last one is in sight."""
+    for_frames = 26 if all(len(row.input[0]) > 4 for row in rows() if row.name in names) else 0
+    return {
+        "Model": st.column_config.TextColumn(width=184 - for_frames),
+        "Task": st.column_config.TextColumn(width=88),
+        "Parameters": st.column_config.NumberColumn(
+            "Params",
+            format="%.1f M",
+            width=60,
+            help="of the newest weights; without weights some models have no auxiliary head, or one more",
+        ),
+        "Input": st.column_config.TextColumn(
+            width=70 + for_frames, help="height and width; frames before them for video"
+        ),
+        "Accuracy": st.column_config.NumberColumn(
+            "Score", format="%.1f", width=48, help="of the newest weights, as published"
+        ),
+        "Metric": st.column_config.TextColumn(width=56, help="epe is an error in pixels: less is better"),
+        "Size": st.column_config.NumberColumn("MB", format="%.0f", width=38, help="of the file of these weights"),
+    }
 
 
 def search() -> list[str]:

@@ -12,6 +12,9 @@ _NAMES = {
     5: ("Batch", "Channels", "Frames", "Height", "Width"),
 }
 
+MOST_A_LINE = 4
+"""So many fields side by side still show their numbers."""
+
 
 def shape_form(example: tuple[Shape, ...], now: tuple[Shape, ...], key: str) -> tuple[Shape, ...]:
     """The shapes that were filled in, one for each input of `example`, beginning with `now`."""
@@ -28,9 +31,12 @@ def _one(shape: Shape, key: str, title: str, *, fresh: bool) -> Shape:
     if title:
         st.caption(title)
     names = _NAMES.get(len(shape), tuple(f"Size {n + 1}" for n in range(len(shape))))
+    a_line = len(shape) if len(shape) <= MOST_A_LINE else MOST_A_LINE - 1
     found = []
-    for column, name, size in zip(st.columns(len(shape), gap="small"), names, shape, strict=True):
+    for number, (name, size) in enumerate(zip(names, shape, strict=True)):
+        if number % a_line == 0:
+            columns = st.columns(a_line, gap="small")
         field = f"{key}.{name.lower()}"
         (begun.show if fresh else begun.begin)(field, size)
-        found.append(int(column.number_input(name, value=None, step=1, key=field) or 0))
+        found.append(int(columns[number % a_line].number_input(name, value=None, step=1, key=field) or 0))
     return tuple(found)

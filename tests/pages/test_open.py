@@ -95,6 +95,13 @@ def test_two_inputs_are_asked_for_where_there_are_two() -> None:
     assert len(keys) == 8
 
 
+def test_frames_are_asked_for_a_video() -> None:
+    at = searched("r3d_18")
+    at.number_input(key="open.r3d_18.input.0.frames").set_value(8).run()
+    at.button(key="open").click().run()
+    assert session(at).inputs == ((1, 3, 8, 112, 112),)
+
+
 def test_a_licence_that_is_not_free_is_named() -> None:
     at = searched("vit_h_14")
     at.selectbox(key="open.vit_h_14.weights").select("IMAGENET1K_SWAG_E2E_V1").run()
