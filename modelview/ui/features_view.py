@@ -8,9 +8,9 @@ import streamlit as st
 from modelview.errors import DownloadError, EditError, ModelviewError
 from modelview.inspect import pictures
 from modelview.inspect.features import FeatureRow, Features, devices, features
-from modelview.inspect.noise import noise
 from modelview.inspect.predictions import class_names, top
 from modelview.inspect.statistics import Statistics
+from modelview.layers import require_memory
 from modelview.names import select
 from modelview.recipe import Recipe, structure_of
 from modelview.render import text, tiles
@@ -64,15 +64,19 @@ def form(recipe: Recipe) -> None:
             icon=":material/play_arrow:",
             disabled=given is None or (kind == PICTURE and uploaded is None) or not patterns,
         ):
-            _run(recipe, given or (), what, patterns, device)
+            _run(recipe, given or (), seed, what, patterns, device)
         weights.offer_random(recipe, key="features.random")
 
 
 def _given(recipe: Recipe, seed: int, data: bytes | None) -> tuple[tuple[Any, ...], str]:
-    """The input tensors, and what they are in words; the picture is shown as the model sees it."""
+    """The inputs, shapes for noise, and what they are in words; the picture is shown as the model sees it.
+
+    Raises EditError for a file that is no picture, and for noise that this machine's memory is too small for.
+    """
     if data is None:
-        shapes = state.inputs()
-        return tuple(noise(shape, seed + n) for n, shape in enumerate(shapes)), f"random input, seed {seed}"
+        largest = max((call.output_bytes for call in state.trace().calls), default=0)
+        require_memory("What a layer makes of this input", 2 * largest, of="", remedy="Choose a smaller input.")
+        return state.inputs(), f"random input, seed {seed}"
     made = pictures.prepared(recipe, pictures.read(data), state.inputs())
     st.image(made.shown, caption="As the model sees it")
     st.caption(parts.plain(made.how))
@@ -105,13 +109,13 @@ def _layers(recipe: Recipe) -> list[str]:
     return [*chosen, *patterns]
 
 
-def _run(recipe: Recipe, given: tuple[Any, ...], what: str, patterns: list[str], device: str) -> None:
+def _run(recipe: Recipe, given: tuple[Any, ...], seed: int, what: str, patterns: list[str], device: str) -> None:
     place = st.empty()
     try:
         with place.status("Running ...", expanded=True) as progress:
             model = weights.build(recipe)
             progress.update(label=f"One pass on {device} ...")
-            found = features(recipe, *given, paths=tuple(patterns), device=device, model=model)
+            found = features(recipe, *given, paths=tuple(patterns), device=device, model=model, seed=seed)
     except DownloadError as error:
         place.empty()
         weights.unfetched(recipe, error)

@@ -1,6 +1,7 @@
 """The Features page."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -91,6 +92,15 @@ def test_files_that_are_no_pictures(name: str, data: bytes, message: str) -> Non
     at.file_uploader(key="features.picture").upload(name, data, "image/png").run()
     assert not at.exception
     assert message in at.error[0].value
+    assert at.button(key="features.run").disabled
+
+
+def test_an_input_that_would_not_fit_is_refused_before_anything_is_made() -> None:
+    at = page("Features", RESNET)
+    at.session_state["session"] = replace(at.session_state["session"], inputs=((10**7, 3, 224, 224),))
+    at.run()
+    assert not at.exception
+    assert "What a layer makes of this input would take" in at.error[0].value
     assert at.button(key="features.run").disabled
 
 
