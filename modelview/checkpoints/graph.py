@@ -12,7 +12,11 @@ from modelview.names import short
 
 _PLAIN = [f.name for f in fields(TensorInfo) if f.name not in ("shape", "stride", "parts", "details")]
 _PLAIN_OF = attrgetter(*_PLAIN)
+_LIST, _TUPLE, _SET, _DICT, _TENSOR, _STUB, _GLOBAL, _BYTES, _COMPLEX = range(9)
+"""What a node of the table is; numbers, since each text of a JSON document is an object of its own."""
 MOST_DIGITS = 4000
+MOST_TEXT = 65_536
+"""Characters of a text that is no name; of a longer one the beginning is kept."""
 MOST_BYTES = 64
 """Of a bytes object: its beginning is kept, with its length."""
 
@@ -126,30 +130,30 @@ class _Writer:
         if isinstance(value, int):
             return value if value.bit_length() < 3 * MOST_DIGITS else f"a number of {value.bit_length():,} bits"
         if isinstance(value, str):
-            return value
+            return value if len(value) <= MOST_TEXT else f"{value[:MOST_TEXT]}…"
         if id(value) not in self._numbers:
             self._numbers[id(value)] = len(self._waiting)
             self._waiting.append(value)
-        return {"#": self._numbers[id(value)]}
+        return [self._numbers[id(value)]]
 
     def _node(self, value: Any) -> list[Any]:
         many = self._values
         if isinstance(value, TensorInfo):
             nested = [self._value(value.parts), self._value(value.details)] if value.parts or value.details else []
-            return ["tensor", value.shape, value.stride, _PLAIN_OF(value), *nested]
+            return [_TENSOR, value.shape, value.stride, _PLAIN_OF(value), *nested]
         if isinstance(value, dict):
             state = value.state if isinstance(value, Ordered) else None
-            return ["dict", many(value), many(value.values()), self._value(state)]
+            names = [name if isinstance(name, str) else self._value(name) for name in value]
+            return [_DICT, names, many(value.values()), self._value(state)]
         if isinstance(value, (list, tuple, set, frozenset)):
-            kind = "list" if isinstance(value, list) else "tuple" if isinstance(value, tuple) else "set"
-            return [kind, many(value)]
+            return [_LIST if isinstance(value, list) else _TUPLE if isinstance(value, tuple) else _SET, many(value)]
         if isinstance(value, (bytes, bytearray)):
-            return ["bytes", bytes(value[:MOST_BYTES]).hex(), len(value)]
+            return [_BYTES, bytes(value[:MOST_BYTES]).hex(), len(value)]
         if isinstance(value, complex):
-            return ["complex", value.real, value.imag]
+            return [_COMPLEX, value.real, value.imag]
         if isinstance(value, Stub):
-            return ["stub", value.name, self._value(value.arguments), self._value(value.state), many(value.items)]
-        return ["global", name_of(value) or type(value).__name__]
+            return [_STUB, value.name, self._value(value.arguments), self._value(value.state), many(value.items)]
+        return [_GLOBAL, name_of(value) or type(value).__name__]
 
     def _values(self, values: Iterable[Any]) -> list[Any]:
         return [self._value(value) for value in values]
@@ -161,11 +165,11 @@ def restored(content: dict[str, Any]) -> Any:
     made: list[Any] = [_empty(node) for node in nodes]
 
     def value(written: Any) -> Any:
-        return made[written["#"]] if isinstance(written, dict) else written
+        return made[written[0]] if type(written) is list else written
 
     for number in _innermost_first(nodes):
         kind, rest = nodes[number][0], nodes[number][1:]
-        if kind == "tuple":
+        if kind == _TUPLE:
             made[number] = tuple(value(each) for each in rest[0])
         else:
             nested = {"parts": value(rest[3]), "details": value(rest[4])} if len(rest) > 3 else {}
@@ -173,12 +177,12 @@ def restored(content: dict[str, Any]) -> Any:
             made[number] = TensorInfo(tuple(rest[0]), stride=tuple(rest[1]), **plain, **nested)
     for node, target in zip(nodes, made, strict=True):
         kind, rest = node[0], node[1:]
-        if kind == "dict":
+        if kind == _DICT:
             target.update(zip(map(_hashable, map(value, rest[0])), map(value, rest[1]), strict=True))
             target.state = value(rest[2])
-        elif kind in ("list", "set"):
+        elif kind in (_LIST, _SET):
             target.extend(map(value, rest[0]))
-        elif kind == "stub":
+        elif kind == _STUB:
             target.arguments, target.state = value(rest[1]), value(rest[2])
             target.items.extend(map(value, rest[3]))
     return value(content["root"])
@@ -188,13 +192,13 @@ def _innermost_first(nodes: list[list[Any]]) -> list[int]:
     """The numbers of tuples and tensors, each after those it holds: they are made whole or not at all."""
     order: dict[int, None] = {}
     for first, node in enumerate(nodes):
-        stack = [first] if node[0] in ("tuple", "tensor") else []
+        stack = [first] if node[0] in (_TUPLE, _TENSOR) else []
         while stack:
             number = stack[-1]
             kind, rest = nodes[number][0], nodes[number][1:]
-            inner = (rest[0] if kind == "tuple" else rest[3:]) if number not in order else ()
-            below = [each["#"] for each in inner if isinstance(each, dict)]
-            waiting = [n for n in below if nodes[n][0] in ("tuple", "tensor") and n not in order]
+            inner = (rest[0] if kind == _TUPLE else rest[3:]) if number not in order else ()
+            below = [each[0] for each in inner if type(each) is list]
+            waiting = [n for n in below if nodes[n][0] in (_TUPLE, _TENSOR) and n not in order]
             if not waiting:
                 order[stack.pop()] = None
             stack += waiting
@@ -203,15 +207,15 @@ def _innermost_first(nodes: list[list[Any]]) -> list[int]:
 
 def _empty(node: list[Any]) -> Any:
     kind = node[0]
-    if kind == "dict":
+    if kind == _DICT:
         return Ordered()
-    if kind == "stub":
+    if kind == _STUB:
         return Stub(node[1])
-    if kind == "global":
+    if kind == _GLOBAL:
         return Global(node[1])
-    if kind == "complex":
+    if kind == _COMPLEX:
         return complex(node[1], node[2])
-    if kind == "bytes":
+    if kind == _BYTES:
         blob = Blob.fromhex(node[1])
         blob.size = node[2]
         return blob

@@ -14,7 +14,8 @@ class Limits:
 
     memory_mb: address space of the reader process. seconds: its time. tensors, objects: how many a file may
     hold. depth: how deeply they may be nested. header_mb: of a pickle, a JSON header or an archive's directory.
-    declared_gb: what all storages may claim together.
+    declared_gb: what all storages may claim together. answer_mb: what the reader may say of a file to the process that
+    asked, which needs some twenty times as much to hold it.
     """
 
     memory_mb: int = 2_000
@@ -24,6 +25,7 @@ class Limits:
     depth: int = 500
     header_mb: int = 200
     declared_gb: int = 10_000
+    answer_mb: int = 32
 
     @classmethod
     def from_environment(cls) -> "Limits":

@@ -17,6 +17,7 @@ from modelview.checkpoints.records import Span, TensorInfo
 from modelview.checkpoints.unwrap import Candidate
 from modelview.checkpoints.values import State, Values, state_of
 from modelview.errors import CheckpointError
+from modelview.meta import uncollected
 from modelview.names import unknown
 
 Progress = Callable[[int, int], None]
@@ -103,9 +104,10 @@ def read(
     paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(each) for each in path]
     if not paths:
         raise CheckpointError("Name a file.")
-    answer = process.ask(paths, limits or Limits.from_environment())
-    root = graph.restored(answer["tree"])
-    spans = tuple(Span(*each) for each in answer["storages"])
+    with uncollected():
+        answer = process.ask(paths, limits or Limits.from_environment())
+        root = graph.restored(answer.pop("tree"))
+        spans = tuple(Span(answer["files"][file], *rest) for file, *rest in answer.pop("storages"))
     candidates = unwrap.candidates(root)
     if not candidates:
         raise CheckpointError(

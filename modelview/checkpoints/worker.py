@@ -13,7 +13,9 @@ from modelview.checkpoints.formats.base import FORMATS
 from modelview.checkpoints.limits import Limits
 from modelview.checkpoints.records import Content, Refused, Span
 
-SPAN = attrgetter(*(field.name for field in fields(Span)))
+SPAN = attrgetter(*(field.name for field in fields(Span) if field.name != "file"))
+
+_TOO_MUCH = "What the file holds takes more than the limit of {} MB to describe (MODELVIEW_READ_ANSWER_MB)."
 
 
 def main() -> None:
@@ -32,7 +34,10 @@ def main() -> None:
         answer = {
             "refused": f"Reading it takes more than the limit of {limits.memory_mb} MB (MODELVIEW_READ_MEMORY_MB)."
         }
-    sys.stdout.write(json.dumps(answer))
+    text = json.dumps(answer, separators=(",", ":"))
+    if len(text) > limits.answer_mb * 1_000_000:
+        text = json.dumps({"refused": _TOO_MUCH.format(limits.answer_mb)})
+    sys.stdout.write(text)
 
 
 def described(paths: list[Path], limits: Limits) -> dict[str, Any]:
@@ -41,10 +46,12 @@ def described(paths: list[Path], limits: Limits) -> dict[str, Any]:
     content = sniff.format_of(start).read(start, limits)
     _require_declared(content, limits)
     graph.require(content.root, limits)
+    numbers = {file: number for number, file in enumerate(dict.fromkeys(span.file for span in content.storages))}
     return {
         "format": content.format,
         "tree": graph.table(content.root),
-        "storages": [*map(SPAN, content.storages)],
+        "files": [*numbers],
+        "storages": [(numbers[span.file], *SPAN(span)) for span in content.storages],
         "globals": content.globals,
         "extras": content.extras,
         "notes": content.notes,

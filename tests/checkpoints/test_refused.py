@@ -258,6 +258,15 @@ def test_limits_are_named_when_they_are_hit(limits: Limits, message: str, tmp_pa
     assert message in refusal(made("zip", tmp_path), limits=limits)
 
 
+def test_what_is_said_of_a_file_is_bounded(tmp_path: Path) -> None:
+    names = [f"{number}{'x' * 70_000}" for number in range(20)]
+    torch.save(dict.fromkeys(names, torch.ones(2)), tmp_path / "file")
+    assert "takes more than the limit of 1 MB to describe (MODELVIEW_READ_ANSWER_MB)." in refusal(
+        tmp_path / "file", limits=Limits(answer_mb=1)
+    )
+    assert list(mv.read(tmp_path / "file").tensors) == names
+
+
 def test_memory_is_bounded(tmp_path: Path) -> None:
     torch.save({"w": torch.ones(3), "text": "x" * 80_000_000}, tmp_path / "file")
     assert "(MODELVIEW_READ_MEMORY_MB)" in refusal(tmp_path / "file", limits=Limits(memory_mb=60))
