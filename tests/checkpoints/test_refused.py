@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 import modelview as mv
+from modelview.checkpoints import process
 from modelview.checkpoints.limits import Limits
 from modelview.errors import CheckpointError, EditError
 from tests.checkpoints.making import MAKERS, legacy, made, state
@@ -277,6 +278,29 @@ def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     """Ten million times one character, appended one by one: a minute of work, in 20 MB."""
     (tmp_path / "file").write_bytes(b"\x80\x02]" + b"K\x01a" * 20_000_000 + b".")
     assert refusal(tmp_path / "file", limits=Limits(seconds=1)).endswith("the limit of 1 s (MODELVIEW_READ_SECONDS).")
+
+
+@pytest.mark.parametrize(
+    ("reader", "message"),
+    [
+        (
+            "import os; os.abort()",
+            "Reading 'file' failed: the reader ended early (signal 6). The file is damaged, or made to do",
+        ),
+        ("raise SystemExit(3)", "the reader ended early (status 3)."),
+        ("raise ValueError('why')", "the reader ended early (ValueError: why)."),
+        ("print('{')", "the reader ended early (status 0)."),
+        (
+            "import os; os.kill(os.getpid(), 9)",
+            "Reading 'file' took longer than the limit of 60 s (MODELVIEW_READ_SECONDS).",
+        ),
+    ],
+)
+def test_a_reader_that_dies_is_a_sentence(
+    reader: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_BOOT", reader)
+    assert message in refusal(made("zip", tmp_path))
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

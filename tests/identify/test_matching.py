@@ -99,6 +99,14 @@ def test_the_index_is_the_one_that_is_made_now() -> None:
     assert index.load().note == ""
 
 
+def test_an_index_of_another_torchvision_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = index.load().parts[0]
+    assert own.note == ""
+    monkeypatch.setitem(own.made_with, "torchvision", "0.0.1")
+    assert own.note.startswith("The index of architectures was made with torchvision 0.0.1 (")
+    assert own.note.endswith(" is installed): run make index.")
+
+
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v3_small", "fasterrcnn_mobilenet_v3_large_fpn"])
 def test_a_few_of_each_kind(name: str) -> None:
     assert is_right(identify(checkpoint(inside(name)))[0], name)
