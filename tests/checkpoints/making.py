@@ -5,6 +5,7 @@ import pickle
 import struct
 import tarfile
 import warnings
+import zipfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -139,6 +140,17 @@ def exported(content: State, path: Path) -> Path:
     return path
 
 
+def exported_before(content: State, path: Path) -> Path:
+    """As torch 2.2 to 2.7 wrote it: nothing today does."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("serialized_exported_program.json", "{}")
+        for name, values in (("state_dict", content), ("constants", {}), ("example_inputs", ((torch.rand(1),), {}))):
+            torch.save(values, buffer := BytesIO())
+            archive.writestr(f"serialized_{name}.pt", buffer.getvalue())
+        archive.writestr("version", "8.8")
+    return path
+
+
 def distributed(content: State, folder: Path) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -207,6 +219,7 @@ MAKERS: dict[str, tuple[str, Callable[[State, Path], Path]]] = {
     "sharded bin": ("sharded", sharded(zipped, ".bin")),
     "torchscript": ("torchscript", scripted),
     "pt2": ("pt2", exported),
+    "pt2 of torch 2.7": ("pt2", exported_before),
     "dcp": ("dcp", distributed),
     "onnx": ("onnx", onnx_model),
     "onnx constants": ("onnx", onnx_constants),

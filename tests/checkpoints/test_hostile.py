@@ -104,6 +104,20 @@ def as_torchscript(body: bytes, path: Path) -> None:
             archive.writestr(f"m/{name}", body)
 
 
+def as_exported(body: bytes, path: Path) -> None:
+    """With the payload as the weights of an exported program of torch 2.7."""
+    inner = path.with_name("inner")
+    as_zip(body, inner)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(inner, "serialized_state_dict.pt")
+
+
+def as_constants(body: bytes, path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("m/data.pkl", pickle.dumps(Stateful(""), protocol=2))
+        archive.writestr("m/constants.pkl", body)
+
+
 def as_metadata(body: bytes, path: Path) -> None:
     path.mkdir()
     (path / ".metadata").write_bytes(body)
@@ -114,6 +128,8 @@ PLACES: dict[str, Callable[[bytes, Path], None]] = {
     "a zip": as_zip,
     **{f"part {part} of a legacy file": as_legacy(part) for part in range(1, 5)},
     "TorchScript": as_torchscript,
+    "constants of TorchScript": as_constants,
+    "an exported program": as_exported,
     "the metadata of a distributed checkpoint": as_metadata,
 }
 

@@ -21,6 +21,10 @@ _DTYPES = {
 """The numbers of torch._export.serde.schema.ScalarType."""
 _CONFIGS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
 
+_OLD = ("serialized_state_dict", "serialized_constants")
+"""What weights and constants are called in a file of torch up to 2.7, with the suffix .pt, or .json before 2.2."""
+_NOTE = "An exported program: its weights are read, its graph is not run."
+
 
 @FORMATS.register("pt2")
 class Exported(Format):
@@ -30,11 +34,13 @@ class Exported(Format):
 
     @classmethod
     def fits(cls, start: Start) -> bool:
-        return any(name.endswith("/archive_format") for name in start.names)
+        return any(name.startswith(_OLD[0]) or name.endswith("/archive_format") for name in start.names)
 
     @classmethod
     def read(cls, start: Start, limits: Limits) -> Content:
         archive = Archive(start.paths[0], limits, directory=start.directory)
+        if any(name.startswith(_OLD[0]) for name in archive):
+            return _old(archive)
         root = archive.root("archive_format")
         spans: list[Span] = []
         tensors: dict[str, TensorInfo] = {}
@@ -51,8 +57,22 @@ class Exported(Format):
             if f"{root}{name}" in archive
         }
         graphs = [name for name in archive if name.startswith(f"{root}models/")]
-        note = "An exported program: its weights are read, its graph is not run."
-        return Content("pt2", tensors, spans, extras=extras | {"graphs": f"{len(graphs):,}"}, notes=(note,))
+        return Content("pt2", tensors, spans, extras=extras | {"graphs": f"{len(graphs):,}"}, notes=(_NOTE,))
+
+
+def _old(archive: Archive) -> Content:
+    """A file of torch.save each for weights and constants, beside the graph."""
+    spans: list[Span] = []
+    asked: dict[str, None] = {}
+    tensors: dict[str, Any] = {}
+    for name in archive:
+        if name.startswith(_OLD) and archive.entries[name].nbytes:
+            place = archive.span(name)
+            inner = saved(Archive(archive.file, archive.limits, place.start, place.nbytes), len(spans))
+            spans += inner.storages
+            asked |= dict.fromkeys(inner.globals)
+            tensors |= inner.root if isinstance(inner.root, dict) else {}
+    return Content("pt2", tensors, spans, tuple(asked), notes=(_NOTE,))
 
 
 def _table(archive: Archive, name: str, key: str) -> dict[str, Any]:
