@@ -50,7 +50,7 @@ def short(text: str, length: int = 120) -> str:
 
 
 def reason(error: Exception, length: int = 300) -> str:
-    """What an error says, on one line without a full stop, and without the C++ that torch lists below it.
+    """What an error says, on one line without its full stop, and without the C++ that torch lists below it.
 
     >>> reason(RuntimeError("too large\\n  Exception raised from a.cpp:1")), reason(KeyError())
     ('too large', 'KeyError')
@@ -58,7 +58,7 @@ def reason(error: Exception, length: int = 300) -> str:
     text = " ".join(str(error).partition("Exception raised from")[0].split())
     if "Overflow when unpacking" in text:
         return "a number is too large"
-    return short(text, length).rstrip(".") or type(error).__name__
+    return short(text, length).rstrip(".! ") or type(error).__name__
 
 
 def for_file(text: str, also: str = "") -> str:

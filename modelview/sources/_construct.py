@@ -91,7 +91,7 @@ def _called(name: str, weights: object, given: Mapping[str, Any], said: Mapping[
 
 
 def _cannot(name: str, said: Mapping[str, Any], error: Exception) -> EditError:
-    return EditError(f"torchvision cannot build {_call(name, said)}: {reason(error).rstrip('!')}.")
+    return EditError(f"torchvision cannot build {_call(name, said)}: {reason(error)}.")
 
 
 def _call(name: str, said: Mapping[str, Any]) -> str:

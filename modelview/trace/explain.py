@@ -4,10 +4,11 @@ from typing import Any
 
 from torch import nn
 
-from modelview.names import short
+from modelview.names import reason
 from modelview.trace.shapes import is_shape, text
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_OF_ONE_TENSOR = (*_CONVOLUTIONS, nn.Linear, nn.modules.batchnorm._BatchNorm)
 
 
 def sentence(path: str, module: nn.Module, inputs: Any, error: Exception) -> str:
@@ -15,8 +16,10 @@ def sentence(path: str, module: nn.Module, inputs: Any, error: Exception) -> str
     name = f"`{path}`" if path else "The model"
     if is_shape(inputs) and (known := _known(name, module, inputs)):
         return known
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return f"{name} ({type(module).__name__}) could not take {text(inputs)}: {short(reason, 300).rstrip('.')}."
+    kind = type(module).__name__
+    if isinstance(inputs, tuple | dict) and not is_shape(inputs) and isinstance(module, _OF_ONE_TENSOR):
+        return f"{name} ({kind}) takes one tensor, but gets {text(inputs)}."
+    return f"{name} ({kind}) could not take {text(inputs)}: {reason(error)}."
 
 
 def _known(name: str, module: nn.Module, shape: tuple[int, ...]) -> str | None:

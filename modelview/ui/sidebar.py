@@ -1,5 +1,7 @@
 """The model in hand, beside every page: what it is, what was done to it, and the way back."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from modelview.errors import ModelviewError
@@ -122,7 +124,19 @@ def _remove(recipe: Recipe, number: int) -> None:
     try:
         shorter = recipe.without(number)
     except ModelviewError as error:
-        st.error(f"Step {number} stays, since what comes after needs it. {parts.sentence(str(error))}")
+        later = _needing(recipe, number)
+        title = parts.plain(recipe.edits[later - 1].title)
+        st.error(f"Step {number} stays, since step {later}, {title}, needs it. {parts.sentence(str(error))}")
         return
     state.commit(shorter)
     st.rerun()
+
+
+def _needing(recipe: Recipe, number: int) -> int:
+    """The first later step that does not go without step `number`; the last one where none alone is to blame."""
+    for later in range(number + 1, len(recipe.edits)):
+        try:
+            replace(recipe, edits=recipe.edits[:later]).without(number)
+        except ModelviewError:
+            return later
+    return len(recipe.edits)

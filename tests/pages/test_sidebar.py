@@ -7,6 +7,7 @@ from modelview.edits.replace_layer import ReplaceLayer
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
 from modelview.opening import open_recipe
+from modelview.recipe import Recipe
 from modelview.ui.state import SESSION
 from tests.pages.app import errors, session, start, text
 
@@ -50,12 +51,12 @@ def test_a_step_in_the_middle_is_removed_and_comes_back() -> None:
 
 
 def test_a_step_that_later_ones_need_stays() -> None:
-    edits = (SwapHead(10, hidden=(64,)), Freeze("fc.fc1"))
+    edits = (SwapHead(10, hidden=(64,)), Freeze("layer1"), Freeze("fc.fc1"), Freeze("layer2"))
     at = start("4_Edit", "resnet18", *edits)
     at.button(key="remove_1").click().run()
-    assert "Step 1 stays" in errors(at)
+    assert "Step 1 stays, since step 3, Freeze, needs it. " in errors(at)
     assert "No module or parameter is called 'fc.fc1'" in errors(at)
-    assert session(at).recipe == BASE.then(edits[0]).then(edits[1])
+    assert session(at).recipe == Recipe(BASE.source, edits)
 
 
 def test_another_input_recomputes_everything() -> None:
