@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from typing import NewType
+from types import UnionType
+from typing import Any, NewType, Union, get_args, get_origin
 
 from modelview.errors import EditError
 
@@ -25,6 +26,36 @@ class Ask:
     help: str = ""
     choices: tuple[str, ...] = ()
     rare: bool = False
+
+
+def misfit(value: Any, kind: Any) -> str:
+    """What a field of this type takes, where `value` is something else; "" where it is right, or a number.
+
+    Numbers are for the edits to judge, which know their bounds.
+
+    >>> misfit("layer1", ModulePath), misfit(3, ModulePath), misfit("yes", bool), misfit(("a", 2), tuple[Pattern, ...])
+    ('', 'a text', 'True or False', 'a list, each a text')
+    """
+    kind = getattr(kind, "__supertype__", kind)
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        found = [misfit(value, each) for each in inner if each is not type(None)]
+        return "" if value is None or "" in found else " or ".join(dict.fromkeys(found))
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return "a list"
+        every = [inner[0]] * len(value) if inner[1:] == (...,) else inner
+        wrong = [m for m in map(misfit, value, every) if m] if len(every) == len(value) else [f"{len(every)} long"]
+        return f"a list, each {wrong[0]}" if wrong else ""
+    if kind is bool:
+        return "" if type(value) is bool else "True or False"
+    if kind is str:
+        return "" if isinstance(value, str) else "a text"
+    try:
+        hash(value)
+    except TypeError:
+        return "a plain value"
+    return ""
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,12 @@ class Recipe:
     source: Source
     edits: tuple[Edit, ...] = ()
 
+    def __post_init__(self) -> None:
+        for edit in self.edits:
+            edit.require_plain()
+
     def then(self, edit: Edit) -> "Recipe":
-        """With one more edit; nothing is planned or checked yet."""
+        """With one more edit; nothing is planned yet. Raises EditError where a field is of another kind."""
         return replace(self, edits=(*self.edits, edit))
 
     def undo(self) -> "Recipe":

@@ -23,7 +23,7 @@ from modelview.edits.refitting import refit
 from modelview.errors import EditError
 from modelview.fields import Ask
 from modelview.layers import require_memory
-from modelview.names import unknown
+from modelview.names import short, unknown
 from modelview.proof import Promise
 from modelview.script import Code, reference
 from modelview.sources.base import Shape
@@ -121,14 +121,16 @@ class AdaptInput(Edit):
         if self.channels is None and self.size is None:
             raise EditError("Say how many channels the input has, or the size of the pictures, or both.")
         if self.channels is not None and (type(self.channels) is not int or self.channels < 1):
-            raise EditError(f"The number of channels is a whole number from 1 up; got {self.channels!r}.")
+            raise EditError(f"The number of channels is a whole number from 1 up; got {short(repr(self.channels))}.")
         if self.weights not in WEIGHTS:
             raise unknown("way to make the weights", str(self.weights), WEIGHTS)
         if self.size is None:
             return
         sizes = self.size if isinstance(self.size, tuple) else ()
         if len(sizes) != 2 or any(type(side) is not int or side < 1 for side in sizes):
-            raise EditError(f"A size is a height and a width from 1 up, such as (384, 384); got {self.size!r}.")
+            raise EditError(
+                f"A size is a height and a width from 1 up, such as (384, 384); got {short(repr(self.size))}."
+            )
 
 
 def _adaptable_stems(before: Structure, channels: int) -> Stems:

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -18,7 +19,7 @@ from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath
 from modelview.heads import head_paths
 from modelview.layers import Layer, describe, require_memory
-from modelview.names import unknown
+from modelview.names import short, unknown
 from modelview.proof import Promise
 from modelview.rewrite import Hand, Turn, Wiring, plan_rewiring
 from modelview.script import Code
@@ -94,10 +95,14 @@ class AddInput(Edit):
         sizes = self.size if isinstance(self.size, tuple) else (self.size,)
         if not sizes or any(type(n) is not int or n < 1 for n in sizes):
             raise EditError(
-                f"The size of an input is whole numbers from 1 up, such as 3 or (8, 56, 56); got {self.size!r}."
+                "The size of an input is whole numbers from 1 up, such as 3 or (8, 56, 56); "
+                f"got {short(repr(self.size))}."
             )
+        require_memory(
+            f"An input of {text(self._shape)}", 4 * prod(self._shape), of="", remedy="Choose a smaller size."
+        )
         if self.num_outputs is not None and (type(self.num_outputs) is not int or self.num_outputs < 1):
-            raise EditError(f"The number of outputs is a whole number from 1 up; got {self.num_outputs!r}.")
+            raise EditError(f"The number of outputs is a whole number from 1 up; got {short(repr(self.num_outputs))}.")
         for value, choices in ((self.style, STYLES), (self.where, PLACES)):
             if value not in choices:
                 raise unknown("choice", str(value), choices)
@@ -105,7 +110,7 @@ class AddInput(Edit):
         require_names([*(name for name, _ in (*self.layers, *self.before)), *self._own_names, *holder])
         require_variables([self.name, *holder])
         if self.name in inspect.signature(before.model.forward).parameters:
-            raise EditError(f"`forward` has an argument called {self.name!r} already; choose another name.")
+            raise EditError(f"`forward` has an argument called {short(repr(self.name))} already; choose another name.")
         if before.trace.failed is not None:
             raise EditError(f"The model does not run, so nothing can be joined: {before.trace.failed.sentence}")
         if (self.before or self.softmax) and (self.at or self.where == "before"):

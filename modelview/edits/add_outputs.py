@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from modelview.edits.base import EDITS, Change, Edit
-from modelview.edits.naming import as_paths
+from modelview.edits.naming import as_paths, several
 from modelview.edits.tapping import tap, width
 from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath
@@ -38,7 +38,7 @@ class AddOutputs(Edit):
     def __post_init__(self) -> None:
         object.__setattr__(self, "paths", as_paths(self.paths))
         names: Any = (self.names,) if isinstance(self.names, str) else self.names
-        object.__setattr__(self, "names", tuple(names) if names else None)
+        object.__setattr__(self, "names", several(names, "names, one for each module") if names else None)
 
     def plan(self, before: Structure) -> Change:
         names = self._names(before)

@@ -2,11 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, ClassVar, Literal, get_type_hints
 
 from torch import nn
 
+from modelview.errors import EditError
+from modelview.fields import misfit
+from modelview.names import short
 from modelview.proof import Promise
 from modelview.registry import Registry
 from modelview.script import Code
@@ -46,6 +50,13 @@ class Change:
     promise: Promise | None = None
 
 
+@cache
+def _kinds(edit: type["Edit"]) -> dict[str, Any]:
+    """The type of each field of an edit."""
+    hints = get_type_hints(edit)
+    return {field.name: hints[field.name] for field in fields(edit)}  # type: ignore[arg-type]
+
+
 class Edit(ABC):
     """One change of a model, as a value. Subclasses are frozen dataclasses that store what was meant.
 
@@ -66,6 +77,13 @@ class Edit(ABC):
     def remedies(self, before: Structure) -> "tuple[Edit, ...]":  # noqa: ARG002 - as above
         """Where this edit cannot be made: others that may have been meant. They may fail as well."""
         return ()
+
+    def require_plain(self) -> None:
+        """Raises EditError for a field whose value is of another kind than the field."""
+        for name, kind in _kinds(type(self)).items():
+            value = getattr(self, name)
+            if wanted := misfit(value, kind):
+                raise EditError(f"{self.title}: `{name}` is {wanted}; got {short(repr(value))}.")
 
     @abstractmethod
     def plan(self, before: Structure) -> Change:

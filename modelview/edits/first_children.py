@@ -8,6 +8,7 @@ from torch import nn
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.errors import EditError
 from modelview.fields import Ask
+from modelview.names import short
 from modelview.script import Code
 from modelview.structure import Structure, tensor_of
 from modelview.trace.records import Call, Trace
@@ -35,7 +36,7 @@ class FirstChildren(Edit):
         if type(self.drop) is not int or not 0 < self.drop < len(children):
             raise EditError(
                 f"The model has {len(children)} children ({', '.join(children[:8])}); leave out 1 to "
-                f"{max(len(children) - 1, 1)}, not {self.drop!r}."
+                f"{max(len(children) - 1, 1)}, not {short(repr(self.drop))}."
             )
         kept = children[: -self.drop]
         chain = nn.Sequential(*list(before.model.children())[: -self.drop]).eval()

@@ -8,6 +8,7 @@ from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from modelview.edits.base import EDITS, Change, Edit
+from modelview.edits.naming import several
 from modelview.edits.norms import Fixing, plan_fixing, whole_norms
 from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath, Pattern
@@ -131,7 +132,8 @@ class Unfreeze(Edit):
 
 def _set(edit: Freeze | Unfreeze, patterns: Iterable[str], except_: str | Iterable[str]) -> None:
     object.__setattr__(edit, "patterns", tuple(patterns))
-    object.__setattr__(edit, "except_", (except_,) if isinstance(except_, str) else tuple(except_))
+    spared = (except_,) if isinstance(except_, str) else several(except_, "patterns, such as layer1 or *.bn1")
+    object.__setattr__(edit, "except_", spared)
 
 
 def _select(model: nn.Module, names: list[str], patterns: Iterable[str]) -> list[str]:

@@ -13,7 +13,7 @@ from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath
 from modelview.heads import head_paths
 from modelview.layers import require_memory
-from modelview.names import unknown
+from modelview.names import short, unknown
 from modelview.rewrite import Hand, Wiring, plan_rewiring
 from modelview.structure import Structure
 
@@ -85,7 +85,7 @@ class FuseStages(Edit):
         if twice := [path for path in self.paths if self.paths.count(path) > 1]:
             raise EditError(f"`{twice[0]}` stands twice among the stages.")
         if type(self.num_classes) is not int or self.num_classes < 1:
-            raise EditError(f"The number of classes is a whole number from 1 up; got {self.num_classes!r}.")
+            raise EditError(f"The number of classes is a whole number from 1 up; got {short(repr(self.num_classes))}.")
         if self.style not in STYLES:
             raise unknown("style", str(self.style), STYLES)
         if self.style == "wrap":

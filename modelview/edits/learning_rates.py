@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from torch import nn
 
 from modelview.edits.base import EDITS, Change, Edit
+from modelview.edits.naming import several
 from modelview.errors import EditError
 from modelview.fields import Ask
 from modelview.names import matches, select, short, unknown
@@ -45,6 +46,7 @@ class LearningRates(Edit):
     weight_decay: Annotated[float, Ask("Weight decay", "0 for none.")] = 0.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "groups", several(self.groups, "patterns with their rates"))
         for group in self.groups:
             if not isinstance(group, tuple | list) or len(group) != 2:
                 raise EditError(f'A group is a pattern and its rate, such as ("fc", "1e-3"); got {short(repr(group))}.')
@@ -71,7 +73,7 @@ class LearningRates(Edit):
                     "What is not to move is frozen instead."
                 )
         if type(self.weight_decay) not in (int, float) or not 0 <= self.weight_decay < inf:
-            raise EditError(f"Weight decay is a number from 0 up, such as 0.01; got {self.weight_decay!r}.")
+            raise EditError(f"Weight decay is a number from 0 up, such as 0.01; got {short(repr(self.weight_decay))}.")
 
     def _require_apart(self, chosen: dict[str, list[str]], trainable: set[str]) -> None:
         """Every pattern names something that trains, and nothing that another one names."""

@@ -23,11 +23,26 @@ USED = frozenset(
 
 def as_layers(rows: Iterable[tuple[str, Layer | str]]) -> NamedLayers:
     """The rows with their texts as layers. Raises EditError where a row is not a name and a layer."""
+    if not isinstance(rows, Iterable) or isinstance(rows, str | bytes):
+        raise _no_rows(rows)
     rows = tuple(rows)
     for row in rows:
         if not (isinstance(row, tuple | list) and len(row) == 2 and isinstance(row[1], Layer | str)):
-            raise EditError(f'Layers are rows of a name and a layer, such as ("fc", "Linear(1000, 10)"); got {row!r}.')
+            raise _no_rows(row)
     return tuple((name, layer if isinstance(layer, Layer) else Layer(layer)) for name, layer in rows)
+
+
+def _no_rows(given: object) -> EditError:
+    return EditError(
+        f'Layers are rows of a name and a layer, such as ("fc", "Linear(1000, 10)"); got {short(repr(given))}.'
+    )
+
+
+def several(values: Any, what: str) -> tuple[Any, ...]:
+    """The values as a tuple. Raises EditError for what cannot be gone through."""
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
+        raise EditError(f"This takes {what}; got {short(repr(values))}.")
+    return tuple(values)
 
 
 def as_layer(value: object) -> Layer:
@@ -41,7 +56,7 @@ def as_layer(value: object) -> Layer:
 
 def as_paths(paths: Any) -> tuple[ModulePath, ...]:
     """One path or several, as a tuple."""
-    return (ModulePath(paths),) if isinstance(paths, str) else tuple(paths)
+    return (ModulePath(paths),) if isinstance(paths, str) else several(paths, "paths of modules, such as layer1")
 
 
 def require_names(names: Iterable[str]) -> None:

@@ -100,7 +100,9 @@ def _rows(pairs: Any) -> Iterable[Any]:
 
 def _pair(pair: Any) -> tuple[str, str]:
     if not (isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(side, str) for side in pair)):
-        raise EditError(f'New names are pairs of an old and a new one, such as ("fc", "classifier"); got {pair!r}.')
+        raise EditError(
+            f'New names are pairs of an old and a new one, such as ("fc", "classifier"); got {short(repr(pair))}.'
+        )
     return pair[0].removesuffix("."), pair[1].removesuffix(".")
 
 

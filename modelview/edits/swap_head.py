@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from torch import nn
 
 from modelview.edits.base import EDITS, Change, Edit
+from modelview.edits.naming import several
 from modelview.edits.pooling import pooling
 from modelview.edits.replace_layer import placing, put
 from modelview.errors import EditError
@@ -15,7 +16,7 @@ from modelview.fields import Ask
 from modelview.heads import head_sites, is_auxiliary, output_layer
 from modelview.layers import Layer, require_memory, written
 from modelview.meta import building
-from modelview.names import unknown
+from modelview.names import short, unknown
 from modelview.script import Code, reference
 from modelview.structure import Structure
 from modelview.trace.channels import channel_axis
@@ -67,6 +68,11 @@ class SwapHead(Edit):
     def starts(cls, before: Structure) -> dict[str, Edit]:
         return {"10 classes": cls(10)}
 
+    def __post_init__(self) -> None:
+        for name in ("hidden", "names"):
+            what = "widths" if name == "hidden" else "names, one for each layer"
+            object.__setattr__(self, name, several(getattr(self, name), f"a list of {what}"))
+
     def plan(self, before: Structure) -> Change:
         self._validate()
         notes = (
@@ -87,11 +93,11 @@ class SwapHead(Edit):
             *((h, "A hidden width") for h in self.hidden),
         ):
             if type(number) is not int or number < 1:
-                raise EditError(f"{what} is a whole number from 1 up; got {number!r}.")
+                raise EditError(f"{what} is a whole number from 1 up; got {short(repr(number))}.")
         if self.activation not in ACTIVATIONS:
             raise unknown("activation", str(self.activation), ACTIVATIONS)
-        if not 0 <= self.dropout < 1:
-            raise EditError(f"Dropout is a share from 0 to below 1, such as 0.5; got {self.dropout!r}.")
+        if type(self.dropout) not in (int, float) or not 0 <= self.dropout < 1:
+            raise EditError(f"Dropout is a share from 0 to below 1, such as 0.5; got {short(repr(self.dropout))}.")
 
     def _sites(self, before: Structure) -> tuple[list[Site], tuple[tuple[str, str, int], ...]]:
         """The heads that stand in the model, and the numbers beside them that follow the classes."""

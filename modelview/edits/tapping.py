@@ -55,11 +55,26 @@ def width(before: Structure, path: str) -> tuple[tuple[int, ...], int]:
     """The shape of that value, and which of its axes holds the channels. Raises EditError where it is not (N, ...)."""
     call = called(before, path)[-1]
     shape = call.outputs
-    if shape[0] != before.example[0][0]:
+    two: Any = _for_two(before).get(call.path, shape)
+    if shape[0] != before.example[0][0] or (two is not shape and two[:1] != (2,)):
+        both = " and for two" if shape[0] == before.example[0][0] else ""
         raise EditError(
-            f"`{path}` returns {text(shape)} for one input, so its items are not the input's. Choose another module."
+            f"`{path}` returns {text(shape)} for one input{both}, so its items are not the input's. "
+            "Choose another module."
         )
     return shape, channel_axis(before.trace, call.result[0])
+
+
+@lru_cache(maxsize=8)
+def _for_two(before: Structure) -> dict[str, Any]:
+    """What each module returns last for two inputs at once, as what is computed of weights alone does not double.
+
+    {} where the model does not run so on meta.
+    """
+    if before.trace.device != "meta":
+        return {}
+    run = before.run([(2, *shape[1:]) for shape in before.example])
+    return {} if run.failed is not None else {call.path: call.outputs for call in run.calls}
 
 
 @lru_cache(maxsize=8)

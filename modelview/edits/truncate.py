@@ -8,7 +8,7 @@ from modelview.edits.pooling import pooling
 from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath
 from modelview.layers import Layer
-from modelview.names import unknown
+from modelview.names import short, unknown
 from modelview.proof import Pair, Promise
 from modelview.rewrite import plan_cut
 from modelview.structure import Structure
@@ -86,6 +86,8 @@ class Truncate(Edit):
             inner = [c.path for c in before.trace.calls if c.path.startswith(f"{self.path}.")]
             hint = f" Cut inside it, at `{inner[-1]}`." if inner else ""
             raise EditError(f"`{self.path}` is never called, so there is nothing to return.{hint}")
+        if type(self.call) is not int:
+            raise EditError(f"Which call is a whole number, -1 for the last; got {short(repr(self.call))}.")
         if not -len(calls) <= self.call < len(calls):
             raise EditError(f"`{self.path}` is called {len(calls)} times; there is no call {self.call}.")
         return calls[self.call]

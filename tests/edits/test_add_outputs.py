@@ -202,9 +202,13 @@ def test_what_it_says() -> None:
         (RESNET, {"paths": "layer1", "names": ("out",), "form": "dict"}, "Two outputs would be called 'out'; choose"),
         (LRASPP, {"paths": "classifier.cbr", "names": "out", "form": "dict"}, "Two outputs would be called 'out';"),
         (RESNET, {"paths": "layer1", "names": ("",)}, "The name of an output is a text that says something, such as"),
-        (RESNET, {"paths": "layer1", "names": (5,), "form": "dict"}, "The name of an output is a text that says"),
+        (
+            RESNET,
+            {"paths": "layer1", "names": (5,), "form": "dict"},
+            "Add outputs: `names` is a list, each a text; got",
+        ),
         (RESNET, {"paths": "layer1", "form": "list"}, "No form is called 'list'. Did you mean 'tuple' or 'dict'?"),
-        (RESNET, {"paths": "layer1", "form": None}, "No form is called 'None'. Did you mean 'tuple' or 'dict'?"),
+        (RESNET, {"paths": "layer1", "form": None}, "Add outputs: `form` is a text; got None."),
     ],
 )
 def test_refusals(recipe: Recipe, fields: dict[str, Any], message: str) -> None:

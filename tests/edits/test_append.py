@@ -126,7 +126,7 @@ def test_without_weights_the_head_stays_the_head() -> None:
             "`1` gets 1 × 1000, but Conv2d takes 4 dimensions (N, C, H, W).",
         ),
         (RESNET, {"layers": SHORT, "style": "wrpa"}, "No style is called 'wrpa'. Did you mean 'wrap'?"),
-        (RESNET, {"layers": SHORT, "style": 1}, "No style is called '1'. Did you mean"),
+        (RESNET, {"layers": SHORT, "style": 1}, "Append layers: `style` is a text; got 1."),
         (RESNET, {"layers": SHORT, "style": "wrap", "name": "fc1"}, "Two layers are called 'fc1'"),
         (
             RESNET,

@@ -124,6 +124,11 @@ def test_a_form_begins_with_all_stages() -> None:
         (GOOGLENET, {"paths": "aux1"}, "`aux1` is never called, so it has no value."),
         (SSD, {"paths": "backbone"}, "`backbone` returns 0: 1 × 672 × 20 × 20, 1:"),
         (RAFT, {"paths": "feature_encoder"}, "`feature_encoder` returns 2 × 128 × 65 × 120 for one input, so its"),
+        (
+            opened("swin_v2_t"),
+            {"paths": ("features.1", "features.1.0.attn.cpb_mlp")},
+            "`features.1.0.attn.cpb_mlp` returns 1 × 15 × 15 × 3 for one input and for two, so its items are not",
+        ),
         (MASKRCNN, {"paths": "roi_heads.box_head"}, "`roi_heads.box_head` returns 10 × 1024 for one input, so its"),
         (RESNET, {"paths": STAGES, "num_classes": 0}, "The number of classes is a whole number from 1 up; got 0."),
         (RESNET, {"paths": STAGES, "num_classes": "5"}, "The number of classes is a whole number from 1 up; got '5'."),
