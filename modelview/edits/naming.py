@@ -21,7 +21,7 @@ USED = frozenset(
 """Names that mean something else in the code that is written."""
 
 
-def as_layers(rows: Iterable[tuple[str, Layer | str]]) -> NamedLayers:
+def as_layers(rows: Any) -> NamedLayers:
     """The rows with their texts as layers. Raises EditError where a row is not a name and a layer."""
     if not isinstance(rows, Iterable) or isinstance(rows, str | bytes):
         raise _no_rows(rows)
