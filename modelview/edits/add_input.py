@@ -199,7 +199,7 @@ class AddInput(Edit):
         return self._rewired(before, rows, turns, None, notes, heads=("join",) if is_head else None, reclassed=is_head)
 
     def _before_head(self, before: Structure) -> Change:
-        path = self.at or self._head(before)
+        path = _taking(before, self.at or self._head(before))
         shape = _input_of(before, path)
         axis = len(shape) - 1 if isinstance(before.module(path), nn.Linear) else 1
         join = Join(shape, axis, self._extra_shape())
@@ -281,6 +281,15 @@ def _widened(before: Structure, path: str, now: int, wanted: int) -> Refit:
             "Join after it, or at another module."
         )
     return refit(before.model, path, kept_with_zeros(now, wanted), inputs=wanted)
+
+
+def _taking(before: Structure, path: str) -> str:
+    """The layer that takes the input: of a Sequential of layers, such as a deep head, its first with other widths."""
+    module = before.module(path)
+    if type(module) is not nn.Sequential:
+        return path
+    inner = [name for name, layer in module.named_children() if type(layer) in KINDS]
+    return f"{path}.{inner[0]}" if inner else path
 
 
 def _input_of(before: Structure, path: str) -> Shape:

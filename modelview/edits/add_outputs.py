@@ -115,7 +115,10 @@ class AddOutputs(Edit):
         side = before.example[0][-1]
         for found in taps:
             shape, axis = width(before, found.path)
-            reduced = f", 1/{side / shape[-1]:g} of the input's width" if len(shape) > 3 and axis == 1 else ""
+            across = shape[-1] if axis == 1 else shape[-2]  # where the channels come last, the width is before them
+            reduced = (
+                f", 1/{side / across:g} of the input's width" if len(shape) > 3 and axis in (1, len(shape) - 1) else ""
+            )
             which = f" The last of its {found.n_calls} calls is returned." if found.n_calls > 1 else ""
             notes.append(f"`{found.path}`: {text(shape)}, {shape[axis]:,} channels{reduced}.{which}")
         return notes

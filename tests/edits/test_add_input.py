@@ -92,6 +92,7 @@ def test_on_meta(recipe: Recipe) -> None:
         (SHUFFLENET, {"size": 7}, "fc"),
         (RESNET, {"at": "layer3.0.conv1", "size": (3, 4, 4)}, "layer3.0.conv1"),
         (SQUEEZENET, {"size": 2, "layers": (("embed", "Linear(2, 4)"),)}, "classifier.1"),
+        (REGNET.then(SwapHead(7, hidden=(8,), dropout=0.5)), {"size": 3}, "fc.fc1"),
     ],
 )
 def test_before_a_layer_nothing_changes_while_the_new_weights_are_zero(

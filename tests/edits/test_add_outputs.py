@@ -159,6 +159,8 @@ def test_what_it_says() -> None:
         "The last of its 2 calls is returned.",
         "`layer2`: 1 × 128 × 28 × 28, 128 channels, 1/8 of the input's width.",
     )
+    (last,) = SWIN.then(AddOutputs("features.3")).changes()[0].notes
+    assert last == "`features.3`: 1 × 28 × 28 × 192, 192 channels, 1/8 of the input's width."
     assert RESNET.then(AddOutputs("layer1")).categories() == RESNET.categories()
     assert RESNET.then(AddOutputs("layer1", keep_final=False)).categories() == ()
 
