@@ -20,7 +20,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UnknownName:
     >>> print(unknown("module", "layer5.0", ["layer1.0", "layer4.0", "fc"]))
     No module is called 'layer5.0'. Did you mean 'layer4.0' or 'layer1.0'?
     >>> print(unknown("module", "layr1.*", ["layer1", "layer1.0", "layer4", "fc"]))
-    No module is called 'layr1.*'. Did you mean 'layer1' or 'layer4'?
+    No module is called 'layr1.*'. Did you mean 'layer1' or 'layer1.0'?
     >>> print(unknown("module", "fc", []))
     No module is called 'fc'.
     >>> print(unknown("module", "head", [f"layer{n}" for n in range(9)]))
