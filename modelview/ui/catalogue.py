@@ -61,7 +61,7 @@ def _columns(names: list[str]) -> dict[str, Any]:
 
 
 def search() -> list[str]:
-    """Draw the search and the filter; the names of the models that are left, in alphabetical order."""
+    """Draw the search and the filter; the names of the models that are left: what was typed, then by the alphabet."""
     search = st.text_input(
         "Search",
         key="search",
@@ -80,7 +80,8 @@ def search() -> list[str]:
         for row in rows()
         if task in (ALL, row.task) and all(word in f"{row.name} {row.task}".lower() for word in words)
     ]
-    return sorted(found, key=lambda name: (name != typed, not name.startswith(typed)))
+    first = typed or FIRST
+    return sorted(found, key=lambda name: (name != first, not name.startswith(typed)))
 
 
 @st.cache_data(show_spinner=False)

@@ -1,6 +1,8 @@
 """The cards of the Export page."""
 
 from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, cast, get_args, get_type_hints
@@ -13,6 +15,8 @@ from modelview.recipe import Recipe, trace
 from modelview.ui import link, parts, transfers, weights
 
 MOST = 16
+LOOK_S = 0.2
+"""How often it is looked how far the writing is."""
 
 
 @dataclass(frozen=True)
@@ -99,20 +103,37 @@ def _found(recipe: Recipe, form: Export) -> Prepared | None:
 def _prepare(recipe: Recipe, name: str, form: Export, file: str) -> Prepared | None:
     try:
         model = weights.build(recipe)
-        with st.spinner(f"Writing {file} ..."):
-            path: Path = export(recipe, name, transfers.spool.place(file), model=model, **asdict(cast(Any, form)))
-            proof = form.proof(recipe, model, path)
+        place = transfers.spool.place(file)
+        options = asdict(cast(Any, form))
+        _followed(lambda: export(recipe, name, place, model=model, **options), place, trace(recipe).totals.size_bytes)
+        with st.spinner(f"Reading {file} back ..."):
+            proof = form.proof(recipe, model, place)
     except DownloadError as error:
         weights.unfetched(recipe, error)
         return None
     except ModelviewError as error:
         parts.refuse(error)
         return None
-    ready = Prepared(path, path.stat().st_size, proof)
+    ready = Prepared(place, place.stat().st_size, proof)
     _prepared[recipe, form] = ready
     while len(_prepared) > MOST:
         _prepared.popitem(last=False)
     return ready
+
+
+def _followed(write: Callable[[], object], place: Path, size_bytes: int) -> None:
+    """Write in another thread, and show meanwhile how much of the file, of about that size, is there.
+
+    Raises what `write` raises.
+    """
+    bar = st.progress(0.0, f"Writing {place.name} ...")
+    with ThreadPoolExecutor(1) as writer:
+        done = writer.submit(write)
+        while not wait([done], timeout=LOOK_S).done:
+            so_far = sum(part.stat().st_size for part in place.parent.glob("*.part"))
+            bar.progress(min(so_far / max(size_bytes, 1), 1.0), f"Writing {place.name}: {so_far / 1e6:,.0f} MB")
+    bar.empty()
+    done.result()
 
 
 def belongings(recipe: Recipe) -> None:

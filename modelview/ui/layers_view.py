@@ -41,7 +41,7 @@ def explorer(recipe: Recipe, trace: Trace) -> None:
     asked = (recipe, state.session().inputs, kind, wanted, depth, containers)
     found = rows.chosen(*asked)
     paths = [row.path for row in found]
-    marked = _marked(paths, asked)
+    marked = _marked(paths, asked) or _clicked(paths, kind)
     left, right = st.columns([7, 3], gap="medium")
     with right, st.container(border=True, key="layers.card"):  # first, since it is what a click waits for
         _actions(recipe, marked)
@@ -124,6 +124,12 @@ def _marked(paths: list[str], asked: tuple[Any, ...]) -> list[str]:
     return [paths[row] for row in _selection()["rows"] if row < len(paths)]
 
 
+def _clicked(paths: list[str], kind: str) -> list[str]:
+    """The parameter or buffer whose cell was clicked; none for a module, which is the one selected everywhere."""
+    rows = [] if kind == "Modules" else [cell[0] for cell in _selection().get("cells", ())]
+    return [paths[row] for row in rows if row < len(paths)]
+
+
 def _table(frame: pd.DataFrame, paths: list[str], kind: str) -> None:
     st.dataframe(
         frame,
@@ -167,11 +173,11 @@ def _actions(recipe: Recipe, marked: list[str]) -> None:
     several = len(chosen) > 1
     patterns = tuple(path or "*" for path in chosen)
     with st.container(horizontal=True, gap="small"):
-        label = f"Freeze these {len(chosen)}" if several else "Freeze"
+        which = f" these {len(chosen)}" if several else f" {marked[0].rpartition('.')[2]}" if marked else ""
+        label = parts.plain(f"Freeze{which}")
         if st.button(label, key="layers.freeze", icon=":material/ac_unit:"):
             _commit(recipe, Freeze(*patterns))
-        label = f"Unfreeze these {len(chosen)}" if several else "Unfreeze"
-        if st.button(label, key="layers.unfreeze"):
+        if st.button(parts.plain(f"Unfreeze{which}"), key="layers.unfreeze"):
             _commit(recipe, Unfreeze(*patterns))
         if several:
             _with_several(chosen)

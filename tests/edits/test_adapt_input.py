@@ -85,8 +85,8 @@ def test_the_code_reads_as_written_by_a_person(recipe: Recipe, edit: AdaptInput,
     assert "\n".join(recipe.then(edit).changes()[0].code.statements).split("\n") == lines
 
 
-@pytest.mark.parametrize("weights", ["copy", "mean", "zero"])
 @pytest.mark.parametrize("channels", [1, 2, 4, 6, 8])
+@pytest.mark.parametrize("weights", ["copy", "mean", pytest.param("zero", marks=pytest.mark.slow)])
 def test_the_code_gives_the_values_that_applying_gives(channels: int, weights: str) -> None:
     recipe = RAFT.then(AdaptInput(channels, weights=weights))
     assert same_values(recipe.build(), written_out(recipe))

@@ -81,6 +81,15 @@ def test_several_rows_are_frozen_at_once_and_undo_brings_them_back() -> None:
     assert in_hand(at) == RESNET
 
 
+def test_a_parameter_whose_cell_was_clicked_is_frozen_alone() -> None:
+    at = page("Layers", RESNET)
+    at.button_group(key="layers.kind").set_value("Parameters").run()
+    show(at, TABLE, cell=(names(at).index("bn1.bias"), "Name"))
+    assert at.button(key="layers.freeze").label == "Freeze bias"
+    at.button(key="layers.freeze").click().run()
+    assert in_hand(at) == RESNET.then(Freeze("bn1.bias"))
+
+
 def test_the_whole_model_is_frozen_by_its_own_row() -> None:
     at = page("Layers", RESNET)
     at.button(key="layers.freeze").click().run()

@@ -71,7 +71,7 @@ def test_another_input_recomputes_everything() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value", "message"),
-    [("channels", 1, "`conv1` gets 1 channels but takes 3"), ("height", 0, "from 1 up"), ("width", -1, "from 1 up")],
+    [("channels", 1, "`conv1` gets 1 channel but takes 3"), ("height", 0, "from 1 up"), ("width", -1, "from 1 up")],
 )
 def test_an_input_that_the_model_cannot_take(field: str, value: int, message: str) -> None:
     at = start("4_Edit", "resnet18")
