@@ -34,8 +34,8 @@ lint: $(VENV)/.dev  ## ruff's rules and its format
 types: $(VENV)/.dev  ## mypy --strict
 	$(RUN) mypy
 
-quick: $(VENV)/.dev  ## the tests that need no browser and not all of torchvision
-	$(PYTEST) -m "not slow and not bench and not e2e and not zoo" $(ARGS)
+quick: $(VENV)/.dev  ## the tests that need no browser and not all of torchvision; of each table its first row
+	$(PYTEST) --brief -m "not slow and not bench and not e2e and not zoo and not long" $(ARGS)
 
 docs: $(VENV)/.dev  ## write the tables in docs/ and README.md anew
 	$(RUN) tests.docs

@@ -20,7 +20,18 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--brief", action="store_true", help="of each table of a test, only the first row")
     parser.addoption("--overwrite", action="store_true", help="write tests/golden anew; read the difference")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --brief, keep of each parametrised test the first case only."""
+    if not config.getoption("--brief"):
+        return
+    first = {item.nodeid.partition("[")[0]: item for item in reversed(items)}
+    rest = [item for item in items if first[item.nodeid.partition("[")[0]] is not item]
+    config.hook.pytest_deselected(items=rest)
+    items[:] = [item for item in items if first[item.nodeid.partition("[")[0]] is item]
 
 
 def pytest_configure(config: pytest.Config) -> None:

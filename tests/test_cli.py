@@ -26,6 +26,7 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_the_main_walk_as_processes(tmp_path: Path) -> None:
     edits = ['{"edit": "swap_head", "num_classes": 4}', '{"edit": "freeze", "patterns": ["*"], "except_": ["fc"]}']
     opened = run("open", "shufflenet_v2_x0_5", "--edit", edits[0], "--edit", edits[1], "-o", "r.json", cwd=tmp_path)

@@ -119,6 +119,7 @@ def hold(recipe: Recipe, edits: list[Edit]) -> None:
     check_undo(recipe)
 
 
+@pytest.mark.long
 @settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_any_recipe_that_checks_holds_the_laws(data: st.DataObject) -> None:

@@ -525,6 +525,7 @@ def test_refuses_to_stop_inside_a_cut() -> None:
         plan_cut(once, "inner.last")
 
 
+@pytest.mark.long
 def test_loads_where_this_package_is_not(tmp_path: Path) -> None:
     model = small("vit").eval()
     cut = plan_cut(model, "encoder.layers.encoder_layer_1.mlp.0", out_channels=64)
@@ -671,6 +672,7 @@ def test_a_sequential_does_not_run_what_is_added_twice(edit: Edit) -> None:
     check_recipe(CHAIN.then(edit))
 
 
+@pytest.mark.long
 def test_rows_that_a_new_forward_calls_by_name_are_not_numbered_anew() -> None:
     opened = Recipe(Torchvision("squeezenet1_1")).then(Detach("features.3.squeeze"))
     for edit in (

@@ -169,6 +169,7 @@ def test_a_payload_in_the_pickles_of_a_tar(tmp_path: Path) -> None:
     assert not (tmp_path / MARKER).exists()
 
 
+@pytest.mark.long
 def test_the_reader_imports_nothing_that_a_file_names(tmp_path: Path) -> None:
     """A module that touches the marker when it is imported, beside the file and on the path."""
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / MARKER)!r}, 'w')")
@@ -222,6 +223,7 @@ def test_a_checked_tensor_cannot_be_changed_afterwards(tmp_path: Path) -> None:
         mv.read(tmp_path / "b.pth")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("script", ["-", "-c"])
 def test_it_works_without_a_main_guard(script: str, tmp_path: Path) -> None:
     torch.save({"w": torch.ones(3)}, tmp_path / "a.pth")

@@ -274,6 +274,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     assert len(mv.read(tmp_path / "file").tensors) == 1
 
 
+@pytest.mark.long
 def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     """Ten million times one character, appended one by one: a minute of work, in 20 MB."""
     (tmp_path / "file").write_bytes(b"\x80\x02]" + b"K\x01a" * 20_000_000 + b".")
@@ -323,6 +324,7 @@ def test_a_file_that_changes_under_our_hands_is_noticed(tmp_path: Path) -> None:
         ck.tensor("fc.weight")
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_tensors_stay_usable(tmp_path: Path) -> None:
     torch.save({f"t.{n}": torch.ones(2) for n in range(20_000)} | {"big": torch.ones(5)}, tmp_path / "file")
     ck = mv.read(tmp_path / "file")

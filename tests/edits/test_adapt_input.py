@@ -92,6 +92,7 @@ def test_the_code_gives_the_values_that_applying_gives(channels: int, weights: s
     assert same_values(recipe.build(), written_out(recipe))
 
 
+@pytest.mark.long
 def test_the_code_interpolates_as_applying_does() -> None:
     recipe = VIT.then(AdaptInput(4, 96))
     built = recipe.build()
@@ -169,6 +170,7 @@ def test_only_what_stays_is_promised(recipe: Recipe, edit: AdaptInput) -> None:
     assert recipe.then(edit).changes()[0].promise is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("recipe", "edits"),
     [

@@ -78,6 +78,7 @@ def test_the_comparison_can_fail(path: str) -> None:
     assert not torch.equal(run(built, args)[1], values(SQUEEZENET.build(), path, args))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("recipe", "edits"),
     [
@@ -107,6 +108,7 @@ def test_on_meta(recipe: Recipe, path: str, shape: tuple[int, ...]) -> None:
     assert recipe.then(AddOutputs(path, keep_final=False)).check().output == (shape,)
 
 
+@pytest.mark.long
 def test_keys_may_be_anything_that_says_something() -> None:
     """Names of the written code's own variables among them."""
     names = ("x", "values", "torch", "a.b")

@@ -66,6 +66,7 @@ def test_a_residual_branch_still_passes() -> None:
     assert with_gradient(built, pictures()) == names - cut  # all before it are reached by the downsampling
 
 
+@pytest.mark.long
 def test_a_hooked_forward_is_cut_too() -> None:
     """Detection models run their own forward, with a hook."""
     recipe = SSD.then(Detach("backbone.features.0"))
@@ -83,6 +84,7 @@ def test_on_meta(path: str) -> None:
     assert RAFT.then(Detach("feature_encoder")).check().output == RAFT.check().output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("edits", "without", "having"),
     [

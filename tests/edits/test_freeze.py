@@ -167,6 +167,7 @@ def test_another_epsilon_is_kept() -> None:
     assert check_recipe(recipe).features[0][1].eps == 0.001
 
 
+@pytest.mark.long
 def test_fixed_batch_norms_with_other_edits() -> None:
     for after in (SwapHead(3), Truncate("stage3.1"), Unfreeze("conv1"), Freeze("fc")):
         check_recipe(SHUFFLENET.then(Freeze("*", batchnorm="frozen")).then(after))

@@ -143,12 +143,14 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(path) for path in (*sorted(GOLDEN.glob("*.py")), *sorted(folder.glob("*.py")))]
 
 
+@pytest.mark.long
 def test_a_linter_passes_on_it(scripts: list[str]) -> None:
     ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "E,F,W,I,UP,B", "--line-length", "110"]
     done = subprocess.run([*ruff, *scripts], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_a_type_checker_passes_on_it(scripts: list[str], tmp_path: Path) -> None:
     """As it runs by itself, on each file; torchvision has no types."""
     settings = tmp_path / "mypy.ini"

@@ -270,6 +270,7 @@ def test_every_output_counts(name: str) -> None:
     assert all(row.gradient for row in rows if row.what == "parameter")
 
 
+@pytest.mark.long
 def test_a_head_that_begins_with_zeros_lets_nothing_through() -> None:
     found = by_name(gradients(open_recipe("vit_b_32")))
     assert found["heads.head.weight"].moved

@@ -266,6 +266,7 @@ def test_names_that_are_unknown() -> None:
         Composed("list", (("", "ReLU()"),))
 
 
+@pytest.mark.long
 def test_layers_without_end_are_refused_soon() -> None:
     start = time.perf_counter()
     with pytest.raises(EditError, match="has too many layers to be looked at"):

@@ -60,6 +60,7 @@ def test_every_class_that_can_be_said_is_here() -> None:
     assert names() == tuple(sorted(SMALL))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SMALL)
 def test_laws(name: str) -> None:
     recipe = mv.open(f"torchvision:{name}", **SMALL[name])
@@ -216,6 +217,7 @@ def test_another_number_of_classes() -> None:
         source.with_classes(0)
 
 
+@pytest.mark.long
 def test_a_refusal_in_the_middle_of_building_leaves_the_gradient_on() -> None:
     for n_layers in range(50_000, 50_004):
         with pytest.raises(EditError, match="has too many layers"):

@@ -19,6 +19,7 @@ FORMS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("given", "n_parameters"), FORMS)
 def test_laws(given: dict[str, Any], n_parameters: int) -> None:
     recipe = mv.open("modelview:unet", **given)
@@ -60,6 +61,7 @@ def test_the_head_is_the_last_convolution() -> None:
     assert recipe.check().output == (1, 5, 256, 256)
 
 
+@pytest.mark.long
 def test_it_is_cut_and_the_code_says_so() -> None:
     recipe = mv.open("modelview:unet").then(mv.Truncate("up3.conv.double_conv.1"))  # type: ignore[arg-type]
     check_recipe(recipe, inputs=(torch.rand(1, 3, 256, 256),))

@@ -42,12 +42,14 @@ def test_of_a_resnet18(num_classes: int) -> None:
     assert "class FusedResNet(ResNet):" in recipe.code()
 
 
+@pytest.mark.long
 def test_of_a_resnet50_it_is_3840_wide() -> None:
     recipe = mv.open("resnet50").then(mv.FuseStages(STAGES, 1))
     built = assert_agree(recipe, CustomizedResNet(Bottleneck, [3, 4, 6, 3]), picture(1, 32))
     assert built.fc.in_features == 3840
 
 
+@pytest.mark.long
 def test_of_a_resnet_that_has_no_builder() -> None:
     recipe = mv.open("torchvision:ResNet", block="Bottleneck", layers=(1, 2, 1, 1)).then(mv.FuseStages(STAGES, 1))
     assert_agree(recipe, CustomizedResNet(Bottleneck, [1, 2, 1, 1]), picture())

@@ -20,6 +20,7 @@ def assigned(name: str, attribute: str, index: str, width: int) -> Any:
     return model
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "attribute", "index", "width"),
     [

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 
+import pytest
 from torch import nn
 from torchvision import models
 
@@ -25,6 +26,7 @@ def by_hand() -> nn.Module:
     return model
 
 
+@pytest.mark.long
 def test_it_is_the_tutorials() -> None:
     recipe = mv.open("resnet50").then(mv.SwapHead(10, hidden=(128,), dropout=0.5, softmax=True))
     built = assert_agree(recipe, by_hand(), picture(2, 32))

@@ -41,6 +41,7 @@ def test_saved_by_many_opened_by_one(tmp_path: Path) -> None:
     assert "'module.' was taken off every name" in recognise(files.give(tmp_path / "many.pth")).sentence
 
 
+@pytest.mark.long
 def test_saved_by_one_opened_by_many(tmp_path: Path) -> None:
     """On export the prefix is put on or left off: as an option of the file, or as part of the model."""
     recipe = mv.open("resnet18", num_classes=7)
@@ -58,6 +59,7 @@ def test_saved_by_one_opened_by_many(tmp_path: Path) -> None:
         assert_opens_as(path, model)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("device_ids", [[0, 1], [3, 2, 1, 0]])
 def test_a_whole_parallel_model_with_other_devices(device_ids: list[int], tmp_path: Path) -> None:
     """Its `.module` is the model; the device numbers that it was saved with are of no use here."""

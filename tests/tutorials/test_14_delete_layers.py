@@ -1,5 +1,6 @@
 """Row 14: a model without its first layer, which keeps the trained weights of the others and trains on."""
 
+import pytest
 import torch
 from torch import nn, optim
 from torchvision import models
@@ -10,6 +11,7 @@ from tests.laws import check_recipe, run
 VGG = mv.open("vgg11")
 
 
+@pytest.mark.long
 def test_the_first_layer_of_a_sequential_goes_and_the_rest_keeps_its_weights() -> None:
     recipe = VGG.then(mv.Truncate("features.2")).then(mv.DeleteLayer("features.0", adapt="input"))
     whole = VGG.build()

@@ -1,5 +1,6 @@
 """Row 17, "replace a layer": each of the tutorial's changes by hand in plain torch, and by an edit."""
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +28,7 @@ def assert_same(ours: nn.Module, theirs: nn.Module, channels: int = 3) -> None:
     assert torch.equal(run(ours, (pictures(channels),)), run(theirs.eval(), (pictures(channels),)))
 
 
+@pytest.mark.long
 def test_a_linear_of_another_width() -> None:
     model = SOURCE.load()
     model.fc = nn.Linear(model.fc.in_features, 37)  # type: ignore[union-attr, arg-type]
