@@ -13,10 +13,13 @@ from modelview.edits.base import Edit
 from modelview.edits.delete_layer import DeleteLayer
 from modelview.edits.detach import Detach
 from modelview.edits.first_children import FirstChildren
+from modelview.edits.freeze import Freeze, Unfreeze
 from modelview.edits.fuse_stages import FuseStages
 from modelview.edits.insert_layer import InsertLayer
+from modelview.edits.learning_rates import LearningRates
 from modelview.edits.prefix import Prefix
 from modelview.edits.rename import Rename
+from modelview.edits.replace_layer import ReplaceLayer
 from modelview.edits.select_classes import SelectClasses
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
@@ -57,6 +60,7 @@ def _edits(recipe: Recipe) -> dict[str, Edit]:
         "FirstChildren": FirstChildren(1),
         "Append": Append(FURTHER),
         "AdaptInput": AdaptInput(4),
+        "AdaptInput size": AdaptInput(size=tuple(2 * side for side in recipe.example[0][-2:])),
         "AddInput": AddInput(num_outputs=5),
         "AddInput inside": AddInput(at=early, size=2),
         "AddOutputs": AddOutputs((early, late)),
@@ -64,6 +68,10 @@ def _edits(recipe: Recipe) -> dict[str, Edit]:
         "Detach": Detach(early),
         "InsertLayer": InsertLayer(early, Layer("Identity()")),
         "DeleteLayer": DeleteLayer(_activation(trace)),
+        "ReplaceLayer": ReplaceLayer(_activation(trace), Layer("ReLU()")),
+        "Freeze": Freeze(child),
+        "Unfreeze": Unfreeze(child),
+        "LearningRates": LearningRates(),
         "Rename": Rename(((child, "renamed"),)),
         "Prefix": Prefix("module."),
     }

@@ -282,8 +282,19 @@ def _size_steps(before: Structure, size: tuple[int, int]) -> Iterator[Step]:
             fixed = text(module.fixed_size) if module.fixed_size else f"a shorter side of {module.min_size[0]}"
             yield Step(_untouched, (), f"`{path}` goes on resizing every picture, to {fixed}.")
     if not changed:
+        _require_taken(before, size)
         comment = f"# pictures of {text(size)} need no change of the layers"
         yield Step(_untouched, (comment,), "The layers take this size as they are: only the example changes.")
+
+
+def _require_taken(before: Structure, size: tuple[int, int]) -> None:
+    """Raises EditError where the layers as they are cannot take pictures of `size`."""
+    failed = before.run([(*shape[:-2], *size) if len(shape) > 3 else shape for shape in before.example]).failed
+    if failed is not None:
+        raise EditError(
+            f"{before.source.title} was made for pictures of {text(_sides_now(before))} and cannot take {text(size)}. "
+            f"{failed.sentence} Choose another size, or open the model for this one, where its keywords have a size."
+        )
 
 
 def _untouched(model: nn.Module) -> nn.Module:

@@ -312,8 +312,16 @@ def test_the_input_is_followed_through_what_normalises_it() -> None:
         (VIT, AdaptInput(size=100), "100 is not a multiple of 32, the side of a patch: take 96 or 128 instead."),
         (VIT, AdaptInput(size=20), "20 is not a multiple of 32, the side of a patch: take 32 instead."),
         (VIT, AdaptInput(size=(96, 128)), "This vision transformer takes square pictures; got 96 × 128."),
-        (Recipe(Torchvision("densenet121")), AdaptInput(size=20), "`features.transition3.pool` (AvgPool2d) could not"),
-        (Recipe(Torchvision("maxvit_t")), AdaptInput(size=200), "`blocks.0.layers.0.layers.window_attention.partition"),
+        (
+            Recipe(Torchvision("densenet121")),
+            AdaptInput(size=20),
+            "cannot take 20 × 20. `features.transition3.pool` (AvgPool2d) could not",
+        ),
+        (
+            Recipe(Torchvision("maxvit_t")),
+            AdaptInput(size=448),
+            "was made for pictures of 224 × 224 and cannot take 448 × 448.",
+        ),
         (
             RAFT,
             AdaptInput(size=130),
