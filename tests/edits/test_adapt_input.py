@@ -315,17 +315,17 @@ def test_the_input_is_followed_through_what_normalises_it() -> None:
         (
             Recipe(Torchvision("densenet121")),
             AdaptInput(size=20),
-            "cannot take 20 × 20. `features.transition3.pool` (AvgPool2d) could not",
+            "densenet121 was made for pictures of 224 × 224 and cannot take 20 × 20. `features.transition3.pool` (AvgPool2d) could not",
         ),
         (
             Recipe(Torchvision("maxvit_t")),
             AdaptInput(size=448),
-            "was made for pictures of 224 × 224 and cannot take 448 × 448.",
+            "maxvit_t was made for pictures of 224 × 224 and cannot take 448 × 448.",
         ),
         (
             RAFT,
             AdaptInput(size=130),
-            "The model (RAFT) could not take (1 × 3 × 130 × 130, 1 × 3 × 130 × 130): input im",
+            "raft_small was made for pictures of 520 × 960 and cannot take 130 × 130. The model (RAFT) could not take",
         ),
         (
             RESNET.then(ReplaceLayer("conv1", "Flatten()")),  # type: ignore[arg-type]
