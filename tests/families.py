@@ -68,7 +68,7 @@ def _edits(recipe: Recipe) -> dict[str, Edit]:
         "Detach": Detach(early),
         "InsertLayer": InsertLayer(early, Layer("Identity()")),
         "DeleteLayer": DeleteLayer(_activation(trace)),
-        "ReplaceLayer": ReplaceLayer(_activation(trace), Layer("ReLU()")),
+        "ReplaceLayer": ReplaceLayer(_activation(trace), Layer("Softplus()")),
         "Freeze": Freeze(child),
         "Unfreeze": Unfreeze(child),
         "LearningRates": LearningRates(),

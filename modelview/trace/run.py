@@ -70,11 +70,14 @@ def materialised(model: nn.Module) -> nn.Module:
 
     Modules are copied, what else they hold is shared; setting an attribute of the copy leaves the model as it is.
     """
+    modules = list(model.modules())
     values: dict[int, Tensor] = {}
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        values[id(tensor)] = _filled(name, tensor) if tensor.is_meta else tensor
+    for module in modules:
+        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is not None and id(tensor) not in values:
+                values[id(tensor)] = _filled(name, tensor) if tensor.is_meta else tensor
     twins: dict[int, nn.Module] = {}
-    for module in model.modules():
+    for module in modules:
         twin = twins[id(module)] = module.__class__.__new__(module.__class__)
         for key, value in vars(module).items():  # dicts are copied, or a hook on the one would be on the other
             twin.__dict__[key] = value.copy() if isinstance(value, dict) else value

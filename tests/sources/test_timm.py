@@ -108,7 +108,7 @@ def test_edits_hold_the_laws() -> None:
     [
         ("resnet5", {}, "No timm model is called 'resnet5'. Did you mean 'resnet50'"),
         ("", {}, "No timm model is called ''."),
-        ("resnet18.a9", {}, "No weights of resnet18 is called 'a9'. Did you mean"),
+        ("resnet18.a9", {}, "No weights of resnet18 is called 'a9'. There are"),
         ("resnet18", {"weights": "a9"}, "No weights of resnet18 is called 'a9'."),
         ("resnet18", {"weights": 3}, "weights of resnet18 is 'DEFAULT' or a tag such as 'a1_in1k'; got 3."),
         ("resnet18.a1_in1k", {"weights": "a2_in1k"}, "weights of resnet18.a1_in1k is 'DEFAULT' or a tag such"),
