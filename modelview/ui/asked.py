@@ -83,7 +83,8 @@ class Widget:
 
 def text_field(asked: Asked, placeholder: str = "") -> str:
     """Draw a line of text that is read while it is typed; what stands in it."""
-    return st.text_input(asked.label, key=asked.key, live="100ms", help=asked.help, placeholder=placeholder)
+    held: str = st.session_state[asked.key]
+    return st.text_input(asked.label, held, key=asked.key, live="100ms", help=asked.help, placeholder=placeholder)
 
 
 def required(asked: Asked, value: Any) -> Any:

@@ -37,6 +37,8 @@ def _one(shape: Shape, key: str, title: str, *, fresh: bool) -> Shape:
         if number % a_line == 0:
             columns = st.columns(a_line, gap="small")
         field = f"{key}.{name.lower()}"
-        (begun.show if fresh else begun.begin)(field, size)
-        found.append(int(columns[number % a_line].number_input(name, value=None, step=1, key=field) or 0))
+        if fresh or st.session_state.get(field) is None:
+            begun.show(field, size)
+        held: int = st.session_state[field]  # as the default too: whatever becomes of this run, it appears with that
+        found.append(int(columns[number % a_line].number_input(name, value=held, step=1, key=field)))
     return tuple(found)

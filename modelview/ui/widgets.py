@@ -158,15 +158,20 @@ def _written(structure: Structure, path: str) -> str:
         return ""
 
 
+def _begun(asked: Asked) -> Any:
+    """What stands in a number's field, as its default too; None for one that may be left empty."""
+    return None if asked.default is None else st.session_state[asked.key]
+
+
 def _int(asked: Asked) -> Value:
     value = st.number_input(
-        asked.label, value=None, step=1, key=asked.key, help=asked.help, placeholder=asked.example or None
+        asked.label, value=_begun(asked), step=1, key=asked.key, help=asked.help, placeholder=asked.example or None
     )
     return lambda: required(asked, value)
 
 
 def _float(asked: Asked) -> Value:
-    value = st.number_input(asked.label, value=None, step=0.05, format="%g", key=asked.key, help=asked.help)
+    value = st.number_input(asked.label, value=_begun(asked), step=0.05, format="%g", key=asked.key, help=asked.help)
     return lambda: required(asked, value)
 
 
@@ -200,7 +205,7 @@ _WIDGETS: dict[Any, Widget] = {
     ModulePath: Widget(_module, _held_module),
     Layer: Widget(_layer, _held_layer),
     int: Widget(_int, _same),
-    float: Widget(_float, _same),
+    float: Widget(_float, lambda _, value: None if value is None else float(value)),
     bool: Widget(_bool, lambda _, value: bool(value)),
     str: Widget(_string, lambda _, value: value or ""),
     FileRef: Widget(_file, _same),
