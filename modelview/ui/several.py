@@ -89,7 +89,7 @@ def _modules(asked: Asked) -> Value:
     """Modules that are called, each with what it returns, in the order in which they were chosen."""
     outputs = matching.returned(asked.structure)
     held = [path for path in st.session_state[asked.key] if path in outputs]
-    if held != st.session_state[asked.key]:  # only then: what is set anew closes the list that is being searched
+    if held != st.session_state[asked.key]:  # only then: what is set anew may close the list being searched
         st.session_state[asked.key] = held
     chosen = st.multiselect(
         asked.label,
