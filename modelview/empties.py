@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+_META = torch.device("meta")
+
 
 def empty(like: Tensor, shape: Sequence[int]) -> Tensor:
     """A contiguous one of the dtype of `like`. `Tensor.new_empty` takes three times as long on meta."""
-    return torch.empty(shape, dtype=like.dtype, device="meta")
+    return torch.empty(shape, dtype=like.dtype, device=_META)
 
 
 def alike(input: Tensor) -> Tensor:
@@ -18,7 +20,7 @@ def alike(input: Tensor) -> Tensor:
     strides = _dense_strides(input)
     if strides is None:
         return torch.empty_like(input)
-    return torch.empty_strided(input.shape, strides, dtype=input.dtype, device="meta")
+    return torch.empty_strided(input.shape, strides, dtype=input.dtype, device=_META)
 
 
 def _dense_strides(input: Tensor) -> tuple[int, ...] | None:

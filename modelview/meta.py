@@ -119,4 +119,6 @@ _FILLS = frozenset(
 )
 
 # Some constructors run their backbone to learn its widths; these are slow on meta and change no shape.
-_SAME_SHAPE = frozenset({F.batch_norm, F.hardswish, F.hardsigmoid, F.relu, F.relu6, F.silu, F.gelu, F.dropout})
+_SAME_SHAPE = frozenset(
+    {F.batch_norm, F.hardswish, F.hardsigmoid, F.hardtanh, F.relu, F.relu6, F.silu, F.gelu, F.dropout}
+)

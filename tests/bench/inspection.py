@@ -19,6 +19,7 @@ from torchvision import models
 from modelview.inspect.tables import buffers, modules, parameters
 from modelview.sources.torchvision import Torchvision
 from modelview.structure import Structure
+from modelview.trace.run import trace_module
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,14 @@ def theirs(source: Torchvision) -> None:
     torchinfo.summary(model, input_data=data, verbose=0, mode="eval", device="cpu")
 
 
-def bare(structure: Structure) -> float | None:
+def arguments(structure: Structure) -> tuple[Any, ...]:
     source = structure.source
+    return source.arguments(*(torch.empty(shape, device="meta") for shape in source.example))
+
+
+def bare(structure: Structure, args: tuple[Any, ...]) -> float | None:
     if structure.trace.device != "meta":
         return None
-    args = source.arguments(*(torch.empty(shape, device="meta") for shape in source.example))
     with torch.no_grad():
         return timed(lambda: structure.model(*args))
 
@@ -76,8 +80,9 @@ def measure(name: str, runs: int) -> Row:
         mine.append(timed(lambda: ours(source)))
         peers.append(timed(lambda: theirs(source)))
         structure = ours(source)
-        bares.append(bare(structure))
-        traces.append(timed(partial(structure.run, source.example)))
+        args = arguments(structure)
+        bares.append(bare(structure, args))
+        traces.append(timed(partial(trace_module, structure.model, *args)))
     known = [value for value in bares if value is not None]
     return Row(
         name,
