@@ -36,8 +36,8 @@ def undisturbed(modules: Iterable[nn.Module], *, train: bool = False) -> Iterato
     """Run `modules` in eval (or train) mode without gradients; every mode, buffer and the RNG are put back."""
     modules = list(modules)
     turned = [module for module in modules if module.training != train]  # setting an attribute of a module is slow
-    buffers = [buffer for module in modules for buffer in module._buffers.values() if buffer is not None]
-    kept = [(buffer, buffer.clone()) for buffer in buffers if not buffer.is_meta] if train else []
+    buffers = [buffer for module in modules for buffer in module._buffers.values()] if train else []
+    kept = [(buffer, buffer.clone()) for buffer in buffers if buffer is not None and not buffer.is_meta]
     try:
         for module in turned:
             module.training = train
