@@ -48,7 +48,7 @@ class Up(nn.Module):
     bilinear: interpolate instead of a transposed convolution. halved: then with half the width in the middle.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, bilinear: bool, halved: bool = True) -> None:
+    def __init__(self, in_channels: int, out_channels: int, bilinear: bool = False, halved: bool = True) -> None:
         super().__init__()
         if bilinear:
             self.up: nn.Module = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
@@ -133,8 +133,49 @@ class LayerDict(nn.Module):
         return x
 
 
+class SkipList(nn.Module):
+    """An nn.ModuleList whose layers run in the stored order; some take the output of an earlier one too.
+
+    skips: the number of that earlier layer, by the number of the one that takes it.
+    """
+
+    def __init__(self, layers: list[nn.Module], skips: dict[int, int]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.skips = skips
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept: dict[int, Tensor] = {}
+        for number, layer in enumerate(self.layers):
+            x = layer(x, kept[self.skips[number]]) if number in self.skips else layer(x)
+            if number in self.skips.values():
+                kept[number] = x
+        return x
+
+
+class SkipDict(nn.Module):
+    """An nn.ModuleDict whose layers run in the stored order; some take the output of an earlier one too.
+
+    skips: the name of that earlier layer, by the name of the one that takes it.
+    """
+
+    def __init__(self, layers: dict[str, nn.Module], skips: dict[str, str]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleDict(layers)
+        self.skips = skips
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept: dict[str, Tensor] = {}
+        for name, layer in self.layers.items():
+            x = layer(x, kept[self.skips[name]]) if name in self.skips else layer(x)
+            if name in self.skips.values():
+                kept[name] = x
+        return x
+
+
 _NEEDS: dict[type[nn.Module], tuple[type[nn.Module], ...]] = {
     Down: (DoubleConv,),
+    Up: (DoubleConv,),
     UNet: (DoubleConv, Down, Up, OutConv),
 }
 _FUNCTIONAL = "from torch.nn import functional as F"

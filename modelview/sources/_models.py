@@ -21,7 +21,7 @@ def require_models(models: Models) -> None:
     for name, model in models:
         if not isinstance(name, str) or not name.isidentifier() or iskeyword(name):
             raise EditError(f"A model that rows call has a Python name, such as backbone; got {short(repr(name))}.")
-        if name in KNOWN or name in BLOCKS or name in TAKEN or name in ("Up", "UNet", "_"):
+        if name in KNOWN or name in BLOCKS or name in TAKEN or name == "_":
             raise EditError(f"{name!r} is something else already; call the model otherwise, such as backbone.")
         if not isinstance(model, Source):
             raise EditError(f"{name!r} stands for a model that was opened; got {short(repr(model))}.")

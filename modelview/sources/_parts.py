@@ -15,17 +15,20 @@ from modelview.names import short, unknown
 from modelview.script import Code
 from modelview.sources import _blocks
 from modelview.sources._making import on_meta
-from modelview.sources.base import Source
+from modelview.sources._skips import Skip, require_fit, up_width
+from modelview.sources.base import Shape, Source
 from modelview.trace.shapes import is_shape, text
 
 _OURS: dict[str, type[nn.Module]] = {
     "DoubleConv": _blocks.DoubleConv,
     "Down": _blocks.Down,
+    "Up": _blocks.Up,
     "OutConv": _blocks.OutConv,
+    "UNet": _blocks.UNet,
 }
 _RESIDUAL: dict[str, Any] = {"BasicBlock": BasicBlock, "Bottleneck": Bottleneck}
 BLOCKS: dict[str, Any] = _OURS | _RESIDUAL
-"""What a row may be beside a layer: blocks that take one tensor."""
+"""What a row may be beside a layer: blocks that take one tensor, and Up, which takes a skip too."""
 
 Models = tuple[tuple[str, Source], ...]
 """Models of the user's own that rows may call, by name."""
@@ -50,14 +53,31 @@ class Part:
 
     def fitted(self, inputs: Any) -> "Part":
         """With every `_` as the width of `inputs`. Raises EditError, UnknownName."""
-        call = self._call()
-        holes = [value for value in (*call.args, *(k.value for k in call.keywords)) if _is_hole(value)]
-        if not holes:
-            return self
-        width, line = str(self._width(inputs)), self.text.encode()
-        for hole in sorted(holes, key=lambda node: node.col_offset, reverse=True):
-            line = line[: hole.col_offset] + width.encode() + line[hole.end_col_offset :]
-        return replace(self, text=line.decode())
+        return self._filled(self._width(inputs)) if self._holes() else self
+
+    @property
+    def takes_skip(self) -> bool:
+        """Whether it takes the output of an earlier row too. Raises EditError, UnknownName."""
+        return self._name == "Up"
+
+    def skip_apart(self) -> tuple["Part", str | None]:
+        """Without `skip=`, which is the row's and no argument of the block, and the row that it names."""
+        call, skip, kept = self._call(), None, []
+        for value in (*call.args, *call.keywords):
+            if isinstance(value, ast.keyword) and value.arg == "skip":
+                skip = str(self._plain(value.value))  # in a ModuleList rows are called by numbers
+            else:
+                kept.append(str(ast.get_source_segment(self.text, value)))
+        return (self, None) if skip is None else (replace(self, text=f"{self._name}({', '.join(kept)})"), skip)
+
+    def fitted_with(self, name: str, inputs: Shape, skip: Skip) -> "Part":
+        """The row `name` with every `_` as its width beside this skip. Raises EditError where the two do not fit."""
+        given = self._filled(1)._bound(signature(BLOCKS[self._name]).bind).arguments
+        bilinear = bool(given.get("bilinear"))
+        part = self._filled(up_width(inputs, skip, bilinear=bilinear)) if self._holes() else self
+        taken = part._bound(signature(BLOCKS[self._name]).bind).arguments["in_channels"]
+        require_fit(name, taken, inputs, skip, bilinear=bilinear)
+        return part
 
     def model(self) -> Source | None:
         """The model that the text calls; None where it is a layer or a block. Raises EditError, UnknownName."""
@@ -115,13 +135,21 @@ class Part:
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise self._not_plain() from error
         name = call.func.id
-        if name in ("Up", "UNet"):
-            raise EditError(f"{name} takes or makes skips, so it is no row of a container: open modelview:unet.")
         if name.startswith("Lazy") and name in KNOWN:
             raise EditError(f"{name} has no width before its first batch: write {name[4:]} with `_` for what comes in.")
         if name not in KNOWN and name not in BLOCKS and name not in dict(self.models):
             raise unknown("layer or block", name, sorted({*KNOWN, *BLOCKS, *dict(self.models)}))
         return call
+
+    def _holes(self) -> list[ast.expr]:
+        call = self._call()
+        return [value for value in (*call.args, *(word.value for word in call.keywords)) if _is_hole(value)]
+
+    def _filled(self, width: int) -> "Part":
+        line = self.text.encode()
+        for hole in sorted(self._holes(), key=lambda node: node.col_offset, reverse=True):
+            line = line[: hole.col_offset] + str(width).encode() + line[hole.end_col_offset :]
+        return replace(self, text=line.decode())
 
     def _not_plain(self) -> EditError:
         return EditError(
@@ -144,16 +172,19 @@ class Part:
     def _bound(self, function: Callable[..., Any], **given: Any) -> Any:
         """The block's class, or its signature's `bind`, called with what the text says."""
         call = self._call()
-        try:
-            args = [ast.literal_eval(value) for value in call.args]
-            kwargs = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
-        except (ValueError, RecursionError, MemoryError) as error:
-            raise self._not_plain() from error
+        args = [self._plain(value) for value in call.args]
+        kwargs = {str(word.arg): self._plain(word.value) for word in call.keywords}
         try:
             return function(*args, **kwargs, **given)
         except Exception as error:
             reason = short(" ".join(str(error).split()) or type(error).__name__, 200)
             raise EditError(f"{self._name} does not take these arguments: {reason}") from error
+
+    def _plain(self, value: ast.expr) -> Any:
+        try:
+            return ast.literal_eval(value)
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise self._not_plain() from error
 
     def _shortcut(self) -> tuple[Layer, ...]:
         """The layers that bring a residual block's input to the form of its output; () where it has that form."""

@@ -1,43 +1,39 @@
 """Sequential, ModuleList and ModuleDict of layers in rows."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, ClassVar
 
-import torch
 from torch import nn
 
-from modelview.errors import EditError, ModelviewError
+from modelview.errors import EditError
 from modelview.layers import Layer
 from modelview.names import short, unknown
-from modelview.script import WIDTH, Code, quoted
-from modelview.sources import _blocks
+from modelview.script import Code
+from modelview.sources._containers import held, holding
 from modelview.sources._making import for_real, on_meta, require_known, require_seed
 from modelview.sources._models import defining, require_models
 from modelview.sources._parts import BLOCKS as BLOCKS, Models as Models, Part
+from modelview.sources._steps import Rows as Rows, Step as Step, names, require_shape, steps as steps
 from modelview.sources.base import SOURCES, Progress, Shape, Source
 from modelview.sources.unet import unet
-from modelview.trace.run import trace_module
-from modelview.trace.shapes import is_shape, text
 
 CONTAINERS: dict[str, Any] = {"sequential": nn.Sequential, "modulelist": nn.ModuleList, "moduledict": nn.ModuleDict}
 MOST_ROWS = 1000
-
-Rows = tuple[tuple[str, str], ...]
 
 
 @SOURCES.register("composed")
 @dataclass(frozen=True)
 class Composed(Source):
-    """A container of layers, which run one after the other in the stored order.
+    """A container of layers, which run one after the other in the stored order; an Up takes an earlier output too.
 
     container: "sequential", "modulelist" or "moduledict". rows: (name, layer) each; the layer as text such as
     "Conv2d(_, 64, 7)", where `_` is the width that comes in: the channels, axis 1; for Linear, LayerNorm, RNNs and
-    Transformer layers the features, the last axis. A name may be "" but in a ModuleDict. A ModuleList or ModuleDict
-    alone has no forward: a small module holds it as `layers`. input: a shape with N = 1. blocks: models by name, which
-    rows call as in "backbone()" and which bring their own weights.
+    Transformer layers the features, the last axis. Up(_, 64, skip="down1") takes what the row down1 leaves beside what
+    comes in; without skip, what the newest earlier row of twice the height and width leaves that no other Up takes.
+    A name may be "" but in a ModuleDict. A ModuleList or ModuleDict alone has no forward: a small module holds it as
+    `layers`. input: a shape with N = 1. blocks: models by name, which rows call as in "backbone()" and which bring
+    their own weights.
     Raises UnknownName, and EditError for what cannot be; `structure` for rows that cannot run in this order.
     """
 
@@ -52,7 +48,7 @@ class Composed(Source):
     def __post_init__(self) -> None:
         if self.container not in CONTAINERS:
             raise unknown("container", str(self.container), CONTAINERS)
-        _require_shape(self.input)
+        require_shape(self.input)
         require_seed(self.seed)
         require_models(self.blocks)
         object.__setattr__(self, "rows", _checked(self.container, self.rows))
@@ -78,9 +74,10 @@ class Composed(Source):
         if self.container == "sequential":
             return f"A Sequential runs its layers in this order: {order}."
         name = CONTAINERS[self.container].__name__
+        skips = ", ".join(f"`{row}` also takes what `{skip}` leaves" for row, skip in self._skips.items())
         return (
             f"A {name} alone has no forward. A small module holds this one as `layers`; its forward runs them in the "
-            f"stored order: {order}."
+            f"stored order: {order}." + (f" {skips}." if skips else "")
         )
 
     def structure(self) -> nn.Module:
@@ -97,19 +94,16 @@ class Composed(Source):
         called = defining(tuple((name, model) for name, model in self.blocks if model in models))
         parts = [part.code() for part in fitted]
         expressions = [part.statements[0] for part in parts]
-        line, more = _written(self.container, names(self.rows), expressions)
+        more = holding(self.container, dict(zip(names(self.rows), expressions, strict=True)), self._skips)
         return Code(
-            (f"model = {line}",),
+            (f"model = {more.statements[0]}",),
             definitions=tuple(each for part in (called, *parts, more) for each in part.definitions),
             imports=tuple(each for part in (called, *parts, more) for each in part.imports),
         )
 
     def _make(self) -> nn.Module:
         layers = [part.build() for part in self._fitted()]
-        if self.container == "modulelist":
-            return _blocks.LayerList(layers)
-        named = OrderedDict(zip(names(self.rows), layers, strict=True))
-        return _blocks.LayerDict(named) if self.container == "moduledict" else nn.Sequential(named)
+        return held(self.container, dict(zip(names(self.rows), layers, strict=True)), self._skips)
 
     def _with_models(self, made: nn.Module, parts: list[Part], make: Callable[[Source], nn.Module]) -> nn.Module:
         """The container with its models in the rows that were kept for them."""
@@ -122,45 +116,19 @@ class Composed(Source):
 
     def _fitted(self) -> list[Part]:
         """The layers with their widths. Raises EditError for the first row that cannot run where it stands."""
-        found = steps(self.rows, self.input, self.blocks)
-        for number, step in enumerate(found, start=1):
+        for number, step in enumerate(self._steps, start=1):
             if step.refused:
                 raise EditError(f"Row {number}: {step.refused}")
-        return [Part(step.layer, self.blocks) for step in found]
+        return [Part(step.layer, self.blocks) for step in self._steps]
 
+    @property
+    def _steps(self) -> tuple[Step, ...]:
+        return steps(self.rows, self.input, self.blocks, self.container)
 
-@dataclass(frozen=True)
-class Step:
-    """One row as it runs: its name, the layer with its widths, and the shape that comes out, or why it cannot run."""
-
-    name: str
-    layer: str
-    output: Any = None
-    refused: str = ""
-
-
-@lru_cache(maxsize=256)
-def steps(rows: Rows, input: Shape, blocks: Models = ()) -> tuple[Step, ...]:
-    """What each row does to the shape that the one before it leaves, up to the first that cannot run.
-
-    Raises EditError for an input that is no shape with N = 1.
-    """
-    _require_shape(input)
-    found: list[Step] = []
-    shape: Any = input
-    for name, (_, layer) in zip(names(rows), rows, strict=True):
-        try:
-            step = _step(name, Part(layer.strip(), blocks), shape)
-        except ModelviewError as error:
-            return (*found, Step(name, layer, refused=str(error)))
-        found.append(step)
-        shape = step.output
-    return tuple(found)
-
-
-def names(rows: Rows) -> list[str]:
-    """The name of each row in its container: its own, or its position."""
-    return [name or str(number) for number, (name, _) in enumerate(rows)]
+    @property
+    def _skips(self) -> dict[str, str]:
+        """The earlier row whose output each row takes that takes one."""
+        return {step.name: step.skip for step in self._steps if step.skip}
 
 
 def made_here(name: str, **keywords: Any) -> Source:
@@ -183,32 +151,6 @@ def composed(container: str, **keywords: Any) -> Composed:
     source = Composed(container, **{**given, **({"input": tuple(shape)} if isinstance(shape, list) else {})})
     source.structure()
     return source
-
-
-def _step(name: str, part: Part, shape: Any) -> Step:
-    """Raises EditError where the layer cannot be made or does not take the shape."""
-    if not is_shape(shape):
-        raise EditError(f"`{name}` takes one tensor, and the layer before it returns {text(shape)}.")
-    part = part.fitted(shape)
-    module = part.structure()
-    for own, parameter in module.named_parameters():
-        if not parameter.numel():
-            raise EditError(
-                f"{part.text} has a {own} of {text(tuple(parameter.shape))}: every width is a whole number from 1 up."
-            )
-    holder = nn.Sequential()
-    holder._modules[name] = module  # under any name: whether it can have this one is asked elsewhere
-    trace = trace_module(holder, _tensor(shape))
-    if trace.failed is not None:
-        raise EditError(trace.failed.sentence)
-    return Step(name, part.text, trace.output)
-
-
-def _tensor(shape: Shape) -> torch.Tensor:
-    try:
-        return torch.empty(shape, device="meta")
-    except RuntimeError as error:
-        raise EditError(f"No tensor can have the shape {text(shape)}: it is too large.") from error
 
 
 def _pairs(rows: Any) -> Any:
@@ -254,31 +196,3 @@ def _require_name(container: str, number: int, name: str) -> None:
         )
     if hasattr(kind(), name):
         raise EditError(f"Row {number}: {name!r} is something that every {kind.__name__} has already; choose another.")
-
-
-def _require_shape(shape: object) -> None:
-    sizes = shape if isinstance(shape, tuple) else ()
-    if not sizes or sizes[0] != 1 or not all(type(size) is int and size > 0 for size in sizes):
-        raise EditError(f"input is a shape with N = 1 first, such as (1, 3, 224, 224); got {short(repr(shape))}.")
-
-
-def _written(container: str, used: list[str], layers: list[str]) -> tuple[str, Code]:
-    """The container's constructor with these expressions, and what it needs besides."""
-    numbered = used == [str(number) for number in range(len(used))]
-    if container == "modulelist":
-        return _call("LayerList([", layers, "])"), _blocks.defining(_blocks.LayerList)
-    if container == "moduledict":
-        items = [f"{quoted(name)}: {layer}" for name, layer in zip(used, layers, strict=True)]
-        return _call("LayerDict({", items, "})"), _blocks.defining(_blocks.LayerDict)
-    if numbered:
-        return _call("nn.Sequential(", layers, ")"), Code()
-    items = [f"({quoted(name)}, {layer})" for name, layer in zip(used, layers, strict=True)]
-    return _call("nn.Sequential(OrderedDict([", items, "]))"), Code(imports=("from collections import OrderedDict",))
-
-
-def _call(opening: str, items: list[str], closing: str) -> str:
-    line = f"{opening}{', '.join(items)}{closing}"
-    if len(line) < WIDTH - 20 and "\n" not in line:
-        return line
-    rows = [item.replace("\n", "\n    ") for item in items]
-    return "\n".join([opening, *(f"    {row}," for row in rows), closing])
