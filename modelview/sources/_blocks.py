@@ -48,7 +48,13 @@ class Up(nn.Module):
     bilinear: interpolate instead of a transposed convolution. halved: then with half the width in the middle.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, bilinear: bool = False, halved: bool = True) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        bilinear: bool = False,
+        halved: bool = True,
+    ) -> None:
         super().__init__()
         if bilinear:
             self.up: nn.Module = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)

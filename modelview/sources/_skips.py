@@ -1,12 +1,10 @@
 """Skips of an Up: which earlier row's output it takes beside what comes in, and whether the two fit."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from modelview.errors import EditError
 from modelview.names import short, unknown
-from modelview.script import quoted
 from modelview.sources.base import Shape
 from modelview.trace.shapes import is_shape, text
 
@@ -19,16 +17,16 @@ class Skip:
     shape: Shape
 
 
-def chosen(name: str, wanted: str | None, inputs: Shape, outputs: Mapping[str, Any], taken: set[str]) -> Skip:
+def chosen(name: str, wanted: str | None, inputs: Shape, outputs: dict[str, Any]) -> Skip:
     """The skip of the row `name`, into which a tensor of shape `inputs` comes.
 
-    wanted: the earlier row that it names; else the newest that fits and that no other row takes, as a U-Net pairs them.
-    outputs: what each earlier row leaves, in order. Raises UnknownName, and EditError where none fits.
+    wanted: the earlier row that it names; else the newest that fits, as a U-Net pairs them. outputs: what each earlier
+    row leaves, in order. Raises UnknownName, and EditError where none fits.
     """
     if len(inputs) != 4:
         raise EditError(f"`{name}` takes a tensor (N, C, H, W) and a skip, and {text(inputs)} comes in.")
     if wanted is None:
-        return _newest(name, inputs, outputs, taken)
+        return _newest(name, inputs, outputs)
     if wanted not in outputs:
         raise unknown("earlier row", wanted, outputs)
     shape = outputs[wanted]
@@ -62,17 +60,15 @@ def require_fit(name: str, in_channels: object, inputs: Shape, skip: Skip, *, bi
         )
 
 
-def _newest(name: str, inputs: Shape, outputs: Mapping[str, Any], taken: set[str]) -> Skip:
-    fitting = [row for row, shape in outputs.items() if _fits(inputs, shape)]
-    free = [row for row in fitting if row not in taken]
-    if free:
-        return Skip(free[-1], outputs[free[-1]])
-    left = dict.fromkeys(text(shape) for row, shape in outputs.items() if row not in taken)
-    again = f", or name one that another row takes: skip={quoted(fitting[-1])}" if fitting else ""
+def _newest(name: str, inputs: Shape, outputs: dict[str, Any]) -> Skip:
+    """No other row has taken it: an Up leaves what is as large as its skip, and newer."""
+    for row, shape in reversed(outputs.items()):
+        if _fits(inputs, shape):
+            return Skip(row, shape)
+    there = ", ".join(dict.fromkeys(map(text, outputs.values()))) or "no row at all"
     raise EditError(
-        f"`{name}` makes {_doubled(inputs)} of {text(inputs)}, and no earlier row is left whose output has that height "
-        f"and width, or one more, to be its skip; there is {short(', '.join(left)) or 'none at all'}. Put a row of "
-        f"that size before the one that halves it{again}."
+        f"`{name}` makes {_doubled(inputs)} of {text(inputs)}, and no earlier row leaves that height and width, or one "
+        f"more, as its skip: there is {short(there)}. Put a row of that size before the one that halves it."
     )
 
 

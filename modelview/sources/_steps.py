@@ -83,7 +83,7 @@ def _step(name: str, part: Part, shape: Any, before: list[Step]) -> Step:
     if part.takes_skip:
         part, wanted = part.skip_apart()
         outputs = {step.name: step.output for step in before}
-        skip = chosen(name, wanted, shape, outputs, {step.skip for step in before})
+        skip = chosen(name, wanted, shape, outputs)
         part, skipped = part.fitted_with(name, shape, skip), skip.name
         inputs.append(_tensor(skip.shape))
     else:

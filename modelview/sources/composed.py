@@ -30,7 +30,7 @@ class Composed(Source):
     container: "sequential", "modulelist" or "moduledict". rows: (name, layer) each; the layer as text such as
     "Conv2d(_, 64, 7)", where `_` is the width that comes in: the channels, axis 1; for Linear, LayerNorm, RNNs and
     Transformer layers the features, the last axis. Up(_, 64, skip="down1") takes what the row down1 leaves beside what
-    comes in; without skip, what the newest earlier row of twice the height and width leaves that no other Up takes.
+    comes in; without skip, what the newest earlier row of twice the height and width leaves.
     A name may be "" but in a ModuleDict. A ModuleList or ModuleDict alone has no forward: a small module holds it as
     `layers`. input: a shape with N = 1. blocks: models by name, which rows call as in "backbone()" and which bring
     their own weights.

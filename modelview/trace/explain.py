@@ -8,7 +8,7 @@ from modelview.names import reason
 from modelview.trace.shapes import is_shape, text
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_OF_ONE_TENSOR = (*_CONVOLUTIONS, nn.Linear, nn.modules.batchnorm._BatchNorm)
+_OF_ONE_TENSOR = (*_CONVOLUTIONS, nn.Linear, nn.modules.batchnorm._BatchNorm, nn.Identity, nn.Sequential)
 
 
 def sentence(path: str, module: nn.Module, inputs: Any, error: Exception) -> str:

@@ -27,6 +27,13 @@ FIRST = (
     ("flatten", "Flatten()"),
     ("fc", "Linear(_, 10)"),
 )
+_SKIPS = "`Up` also takes what the newest earlier row of twice the height and width leaves, or the row that it names:"
+_ABOUT = {
+    "sequential": ("`Up` takes a skip, which only a ModuleList or a ModuleDict can pass to it.",),
+    "modulelist": (_SKIPS, "`Up(_, 64, skip=1)`.", "A ModuleList numbers its layers, from 0: it has no names."),
+    "moduledict": (_SKIPS, '`Up(_, 64, skip="down1")`.'),
+}
+"""What else there is to know of the rows of each container."""
 ROW_PX = 35
 
 
@@ -75,13 +82,13 @@ def _container(container: str) -> tuple[Source, tuple[Shape, ...]]:
     with left:
         table = _editor()
     st.caption(
-        f"`_` is the width that comes in. Rows are torch.nn classes, or {', '.join(map(parts.code, BLOCKS))}."
-        + (" A ModuleList numbers its layers: it has no names." if container == "modulelist" else "")
+        f"`_` is the width that comes in. Rows are torch.nn classes, or {', '.join(map(parts.code, BLOCKS))}. "
+        + " ".join(_ABOUT[container])
     )
     rows = tuple((name if container != "modulelist" else "", layer) for name, layer in table if name or layer)
     input = _shape(typed)
     with right:
-        _outcomes(table, iter(steps(rows, input, own)))
+        _outcomes(table, iter(steps(rows, input, own, container)))
     source = Composed(container, rows, input, seed, own)
     source.structure()
     st.markdown(parts.sentence(source.running))

@@ -126,6 +126,13 @@ AWKWARD: dict[str, Recipe] = {
         "modelview:moduledict",
         rows={"a": opened("vgg11").then(NESTED), "mid": "Conv2d(_, 3, 1)", "b": opened("vgg13").then(NESTED)},
     ).then(Freeze("layers.a")),
+    "skips": mv.open(
+        "modelview:moduledict",
+        rows={"inc": "DoubleConv(_, 8)", "down": "Down(_, 16)", "up": "Up(_, 8, True)", "outc": "OutConv(_, 2)"},
+    ).then(AddOutputs("layers.down")),
+    "skips_by_number": mv.open(
+        "modelview:modulelist", rows=["DoubleConv(_, 8)", "Down(_, 16)", "Up(_, 8)", "UNet(_, 2)"]
+    ),
     "a_long_line": opened("densenet121").then(
         InsertLayer("features.denseblock4.denselayer1.norm1", "Conv2d(kernel_size=1)", "around", "extra")
     ),

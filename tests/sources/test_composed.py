@@ -169,11 +169,6 @@ def test_equal_rows_and_seeds_give_equal_weights() -> None:
         ("sequential", ["ModuleList()"], "Row 1: No layer class is called 'ModuleList'."),
         (
             "sequential",
-            ["Up(_, 8)"],
-            "Row 1: Up takes or makes skips, so it is no row of a container: open modelview:u",
-        ),
-        (
-            "sequential",
             ["LazyLinear(8)"],
             "Row 1: LazyLinear has no width before its first batch: write Linear with `_`",
         ),

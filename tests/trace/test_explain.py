@@ -17,6 +17,7 @@ CPP = "too small! Exception raised from pool at Pool.h:1 (most recent call first
         (nn.Conv2d(3, 8, 1), (1, 3), "`a` gets 1 × 3, but Conv2d takes 4 dimensions (N, C, H, W)."),
         (nn.Conv2d(3, 8, 5), (1, 3, 4, 4), "smaller than its kernel of 5 × 5: use a larger input."),
         (nn.Conv2d(3, 8, 1), ((1, 3, 9, 9), None), "`a` (Conv2d) takes one tensor, but gets (1 × 3 × 9 × 9, –)."),
+        (nn.Identity(), ((1, 3), (1, 4)), "`a` (Identity) takes one tensor, but gets (1 × 3, 1 × 4)."),
         (nn.Linear(3, 8), {"out": (1, 3)}, "`a` (Linear) takes one tensor, but gets out: 1 × 3."),
         (nn.Linear(3, 8), (1, 4), "replace it with Linear(4, 8), or put a Linear(4, 3) before it."),
         (nn.BatchNorm2d(3), (1, 4, 9, 9), "replace it with BatchNorm2d(4)."),
