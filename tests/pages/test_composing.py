@@ -108,6 +108,24 @@ def test_rows_are_added_and_another_input_chosen() -> None:
     assert session(at).recipe == open_recipe("modelview:sequential", rows=rows, input=(1, 3, 32, 48))
 
 
+def test_an_up_takes_the_output_of_an_earlier_row() -> None:
+    rows = [("inc", "DoubleConv(_, 8)"), ("down1", "Down(_, 16)"), ("down2", "Down(_, 32)"), ("up1", "Up(_, 16)")]
+    at = container("ModuleDict", *rows, n_first=0)
+    at.text_input(key="build.input").set_value("1, 3, 37, 50").run()
+    assert outcomes(at) == ["1 × 8 × 37 × 50", "1 × 16 × 18 × 25", "1 × 32 × 9 × 12", "1 × 16 × 18 × 25"]
+    assert "`up1` also takes what `down1` leaves." in text(at)
+    assert "`Up`, `OutConv`" in text(at)
+    assert '`Up(_, 64, skip="down1")`' in text(at)
+    typed(at, added=[*rows, ("up2", "Up(_, 8, True, skip='down1')")], deleted=range(len(FIRST)))
+    assert outcomes(at)[4].startswith("`up2` makes 36 × 50 of 1 × 16 × 18 × 25, and its skip `down1` leaves")
+    rows.append(("up2", "Up(_, 8, True, skip='inc')"))
+    typed(at, added=rows, deleted=range(len(FIRST)))
+    assert outcomes(at)[4] == "1 × 8 × 37 × 50"
+    at.button(key="build.open").click().run()
+    assert errors(at) == ""
+    assert session(at).recipe == open_recipe("modelview:moduledict", rows=rows, input=(1, 3, 37, 50))
+
+
 def test_the_open_model_becomes_a_row() -> None:
     at = go(start("1_Open", "resnet18", Truncate("layer4")), "1_Open")
     at.button_group(key="build.kind").set_value("Sequential").run()
@@ -137,6 +155,7 @@ def test_a_name_that_no_row_could_call_is_refused() -> None:
         ("Sequential", ("x", "Linaer(_, 8)"), "Row 6: No layer or block is called 'Linaer'. Did you mean 'Linear'"),
         ("Sequential", ("fc", "ReLU()"), "Row 6 has the name 'fc' of row 5: choose another."),
         ("Sequential", ("a.b", "ReLU()"), "Row 6: 'a.b' has a dot"),
+        ("Sequential", ("up", "Up(_, 8)"), "Row 6: `up` takes the output of an earlier row as its skip, and an nn.Seq"),
         ("ModuleDict", ("", "ReLU()"), "Row 6 needs a name"),
         ("ModuleDict", ("x", ""), "Row 6 has no layer"),
     ],
