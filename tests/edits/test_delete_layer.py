@@ -192,10 +192,10 @@ def test_ways_that_would_work_are_offered(recipe: Recipe, path: str, adapts: lis
         (
             VIT,
             {"path": "encoder.layers.encoder_layer_0.self_attention"},
-            "`encoder.layers.encoder_layer_0.self_attention` (Identity) could not take",
+            "`encoder.layers.encoder_layer_0.self_attention` (Identity) takes one tensor, but gets",
         ),
         (SWIN, {"path": "features.2"}, "`features.3.0.norm1` (LayerNorm) could not take 1 × 56 × 56 × 96: Given"),
-        (SSD, {"path": "transform"}, "`transform` (Identity) could not take ((3 × 320 × 320), –):"),
+        (SSD, {"path": "transform"}, "`transform` (Identity) takes one tensor, but gets ((3 × 320 × 320), –)."),
         (RESNET, {"path": "layer2", "adapt": "nxt"}, "No way to adapt is called 'nxt'. Did you mean 'next'?"),
         (RESNET, {"path": "layer2", "adapt": None}, "Delete layer: `adapt` is a text; got None."),
         (
