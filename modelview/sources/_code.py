@@ -41,12 +41,14 @@ def code(name: str, weights: str | None, keywords: Keywords) -> Code:
 IMPORT = "from torchvision import models"
 
 
+def plainly(name: str) -> dict[str, Any]:
+    """What is said to a builder in every call, so that it neither downloads nor warns."""
+    quantize = {"quantize": False} if "quantize" in explicit(name) else {}
+    return {"weights": None, **without_backbone(name), **quantize, **quietly(name, init=True)}
+
+
 def _call(name: str, keywords: Mapping[str, Any]) -> str:
-    given: dict[str, Any] = {"weights": None, **without_backbone(name)}
-    if "quantize" in explicit(name):
-        given["quantize"] = False
-    given |= {**quietly(name, init=True), **keywords}
-    arguments = [f"{k}={_written(v)}" for k, v in given.items()]
+    arguments = [f"{k}={_written(v)}" for k, v in {**plainly(name), **keywords}.items()]
     line = f"model = {dotted(name)}({', '.join(arguments)})"
     if len(line) <= WIDTH:
         return line

@@ -42,6 +42,21 @@ class Difference:
         values = (f"{self._reference(path)}.{name} = {value!r}" for path, name, value in self.values)
         return (*values, *removed, *self._freezing(), *self._untraining())
 
+    def apply(self) -> None:
+        """Does to `model` what the statements do."""
+        for path, name, value in self.values:
+            setattr(self.model.get_submodule(path), name, value)
+        for path in self.removed:
+            holder, _, name = path.rpartition(".")
+            setattr(self.model.get_submodule(holder), name, None)
+        for path, eps in self.frozen.items():
+            norm: Any = self.model.get_submodule(path)
+            self.model.set_submodule(path, FrozenBatchNorm2d(norm.num_features, eps=eps))
+        parameters = dict(self.model.named_parameters(remove_duplicate=False))
+        for path in self.untrained:
+            part = parameters[path] if path in parameters else self.model.get_submodule(path)
+            part.requires_grad_(False)
+
     def _reference(self, path: str) -> str:
         return reference(self.model, path)
 

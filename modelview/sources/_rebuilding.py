@@ -47,14 +47,15 @@ class _Rebuilding:
         made: nn.Module = cls.__new__(cls)
         nn.Module.__init__(made)
         self._modules[id(node)] = made
-        for name, value in node.attributes.items():
-            if not name.isidentifier() or name.startswith("__"):
-                raise CheckpointError(f"`{path or 'the model'}` has an attribute called {short(name)!r}.")
-            made.__dict__[name] = self._value(value, f"{path}.{name}".lstrip("."))
         for name, info in node.parameters.items():
             made._parameters[name] = None if info is None else self._parameter(info)
         for name, info in node.buffers.items():
             made._buffers[name] = None if info is None else self._tensor(info)
+        # after the tensors, which attributes may name again
+        for name, value in node.attributes.items():
+            if not name.isidentifier() or name.startswith("__"):
+                raise CheckpointError(f"`{path or 'the model'}` has an attribute called {short(name)!r}.")
+            made.__dict__[name] = self._value(value, f"{path}.{name}".lstrip("."))
         made._non_persistent_buffers_set = set(node.non_persistent)
         for name, child in node.children.items():
             made._modules[name] = None if child is None else self.module(child, f"{path}.{name}".lstrip("."))

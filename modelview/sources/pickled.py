@@ -13,10 +13,10 @@ from modelview.checkpoints.reading import Checkpoint, read
 from modelview.checkpoints.records import TensorInfo
 from modelview.errors import CheckpointError, EditError
 from modelview.fields import FileRef
-from modelview.layers import Layer, written
 from modelview.names import short
 from modelview.script import Code, quoted
 from modelview.sources._rebuilding import foreign, rebuilt
+from modelview.sources._writing import code as code_of
 from modelview.sources.base import SOURCES, Progress, Shape, Source
 
 IMAGE = 224
@@ -58,10 +58,11 @@ class Pickled(Source):
         return rebuilt(self._node(), lambda info: values.tensor("a tensor of the model", info).clone())
 
     def code(self) -> Code:
-        model = self.structure()
-        if self.assumed or _says_all(model):
-            line = f"model = {_sequence(model)}"
-            return Code((line,), imports=("from collections import OrderedDict",) * ("OrderedDict(" in line))
+        written = _code(self, files.state(self.file))
+        if written is not None:
+            return written
+        if self.assumed:
+            raise EditError(f"{self.title} has layers that no code makes: open it through a factory of your own.")
         file = quoted(ascii(self.file.name)[1:-1])
         comment = "# a whole pickled model: loading it runs what the file says, so only files you trust"
         return Code((comment, f'model = torch.load({file}, map_location="cpu", weights_only=False)'))
@@ -134,28 +135,6 @@ def _on_meta(info: TensorInfo) -> Tensor:
     return torch.empty(info.shape, dtype=getattr(torch, info.dtype), device="meta")
 
 
-def _sequence(model: nn.Module) -> str:
-    """The constructor of a tree of Sequentials and layers. Raises EditError where a layer has no short form."""
-    if type(model) is not nn.Sequential:
-        text = written(model)
-        return f"nn.{text}"
-    rows = [(name, _sequence(child).replace("\n", "\n    ")) for name, child in model.named_children()]
-    if not rows:
-        raise EditError("The model has no layers to write down.")
-    if [name for name, _ in rows] == [str(number) for number in range(len(rows))]:
-        return "\n".join(["nn.Sequential(", *(f"    {layer}," for _, layer in rows), ")"])
-    return "\n".join(
-        ["nn.Sequential(OrderedDict([", *(f"    ({quoted(name)}, {layer})," for name, layer in rows), "]))"]
-    )
-
-
-def _says_all(model: nn.Module) -> bool:
-    """Whether the constructor of a Sequential of plain layers makes the same model, all of which trains."""
-    if type(model) is not nn.Sequential or not all(parameter.requires_grad for parameter in model.parameters()):
-        return False
-    try:
-        _sequence(model)
-        plain = [module for module in model.modules() if type(module) is not nn.Sequential]
-        return all(str(Layer(written(module)).planned()) == str(module) for module in plain)
-    except EditError:  # a layer of another class, or one that its text does not say all about
-        return False
+@lru_cache(maxsize=32)
+def _code(source: Pickled, state: files.State) -> Code | None:  # noqa: ARG001 - a key of the cache
+    return code_of(source.structure())
