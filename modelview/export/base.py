@@ -39,6 +39,10 @@ class Export(ABC):
         """Why this recipe cannot be written in this format, and what can; None where it can."""
         return None
 
+    def needs(self, recipe: Recipe) -> str:  # noqa: ARG002 - most formats stand alone
+        """What this recipe's file needs besides what `about` says, in one sentence; "" where nothing."""
+        return ""
+
     def proof(self, recipe: Recipe, model: nn.Module | None, path: Path) -> str:  # noqa: ARG002
         """What was compared after reading the file back, in words; "" where there is nothing to compare."""
         return ""

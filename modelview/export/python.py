@@ -1,5 +1,6 @@
 """The code that makes the model."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +23,10 @@ class PythonCode(Export):
 
     def write(self, recipe: Recipe, model: nn.Module | None, path: Path) -> None:  # noqa: ARG002
         path.write_text(recipe.code(), encoding="utf-8")
+
+    def needs(self, recipe: Recipe) -> str:
+        files = re.findall(r"""torch\.load\((["'].*["']), map_location="cpu", weights_only=False\)""", recipe.code())
+        return f"It needs {files[0]} beside it, since no calls make that model, and runs what it says." if files else ""
 
     def loading(self, recipe: Recipe, file: str) -> str:  # noqa: ARG002
         name = Path(file).stem

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from torch import nn
 from torchvision import models, ops
 
+from modelview.errors import EditError
 from modelview.meta import building, to_meta
 from modelview.script import quoted
 from modelview.sources._facts import Fact, Facts, differing, facts, structural
@@ -21,6 +22,8 @@ MOST_FIRST = 64
 """How many first guesses of the arguments are made."""
 MOST_MADE = 8_000
 """How many modules are made to find the arguments of one, so that a large one is called a few times only."""
+MOST_CALLS = 20_000
+"""How often a constructor may call torch."""
 MOST_IN_DEPTH = 40
 """Of more modules, no two arguments are changed at once."""
 
@@ -57,12 +60,14 @@ class Callee:
         return rows(f"{self.name}(", shown, ")") if "\n" in "".join(shown) else f"{self.name}({', '.join(shown)})"
 
     def built(self, arguments: Mapping[str, Any]) -> nn.Module | None:
-        """What the call makes, on meta; None where it does not take the arguments."""
+        """What the call makes, on meta; None where it does not take the arguments. Raises EditError if endless."""
         plain = {k: v.built if isinstance(v, Draft) else v for k, v in arguments.items()}
         try:
-            with Bounded(self.name), building():
+            with Bounded(self.name, MOST_CALLS), building():
                 made = self.make(**plain)
             return to_meta(made).eval()
+        except EditError:
+            raise
         except Exception:  # noqa: BLE001 - whatever a constructor raises, these were not its arguments
             return None
 
@@ -115,14 +120,19 @@ def written(value: Any) -> str:
     return repr(value)
 
 
-def nearest(callee: Callee, target: nn.Module, parts: Mapping[str, Draft]) -> Draft | None:
+Known = dict[str, dict[str, Any]]
+"""The arguments that were found last for a callee, by its name: blocks of one kind are much alike."""
+
+
+def nearest(callee: Callee, target: nn.Module, parts: Mapping[str, Draft], known: Known) -> Draft | None:
     """The call of `callee` that comes nearest to `target`; None where it cannot be called.
 
-    parts: the modules in `target` that can be arguments, by the parameters.
+    parts: the modules in `target` that can be arguments, by the parameters. known: what was found before, added to.
     """
-    best = _Search(callee, target, parts).nearest()
+    best = _Search(callee, target, parts).nearest(known.get(callee.name))
     if best is None:
         return None
+    known[callee.name] = {name: v for name, v in best.arguments.items() if not isinstance(v, Draft)}
     given = [v for v in best.arguments.values() if isinstance(v, type | Draft)]
     more = [line for v in given for line in (v.imports if isinstance(v, Draft) else spelled(v)[1])]
     return Draft(callee.text(best.arguments), best.built, len(best.left), (*callee.imports, *more))
@@ -152,14 +162,32 @@ class _Search:
         self._left, self._depth = MOST_MADE // n_modules, 1 if n_modules > MOST_IN_DEPTH else 2
         self._tried: dict[str, _Try | None] = {}
 
-    def nearest(self) -> _Try | None:
-        tries = [self._try(arguments) for arguments in islice(self._guesses(), MOST_FIRST)]
-        best = min(filter(None, tries), key=_cost, default=None)
+    def nearest(self, known: dict[str, Any] | None) -> _Try | None:
+        best = self._first(known)
         while best is not None and best.left:
             better = self._nearer(best, 1) or (self._nearer(best, 2) if self._depth > 1 else None)
             if better is None:
                 break
             best = better
+        return best and self._shortest(best)
+
+    def _first(self, known: dict[str, Any] | None) -> _Try | None:
+        """The best of the guesses, and of what was found for another module of the kind."""
+        best: _Try | None = None
+        for arguments in [*([known] if known is not None else []), *islice(self._guesses(), MOST_FIRST)]:
+            one = self._try(arguments)
+            if one is not None and (best is None or len(one.left) < len(best.left)):
+                best = one
+            if best is not None and not best.left:
+                break
+        return best
+
+    def _shortest(self, best: _Try) -> _Try:
+        """The same without arguments that change nothing."""
+        for name in list(best.arguments):
+            if self._callee.parameters[name].default is not Parameter.empty:
+                one = self._try({key: value for key, value in best.arguments.items() if key != name})
+                best = one if one is not None and len(one.left) <= len(best.left) else best
         return best
 
     def _nearer(self, start: _Try, depth: int, most: int | None = None) -> _Try | None:
@@ -183,7 +211,11 @@ class _Search:
         return self._tried.get(key)
 
     def _made(self, arguments: dict[str, Any]) -> _Try | None:
-        built = self._callee.built(arguments)
+        try:
+            built = self._callee.built(arguments)
+        except EditError:
+            self._left //= 8  # each costs as much as thousands of others
+            return None
         if built is None:
             return None
         ours = facts(built)
@@ -270,10 +302,6 @@ def _number(fact: Any) -> tuple[Any, Any]:
     if isinstance(fact, tuple) and len(fact) == 2 and fact[0] in (int, float):
         return fact
     return None, None
-
-
-def _cost(one: _Try) -> int:
-    return len(one.left)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -39,8 +39,7 @@ class Difference:
     def statements(self) -> tuple[str, ...]:
         """Readable Python that does it to `model`."""
         removed = (f"{self._reference(path)} = None" for path in self.removed)
-        values = (f"{self._reference(path)}.{name} = {value!r}" for path, name, value in self.values)
-        return (*values, *removed, *self._freezing(), *self._untraining())
+        return (*self._valuing(), *removed, *self._freezing(), *self._untraining())
 
     def apply(self) -> None:
         """Does to `model` what the statements do."""
@@ -59,6 +58,19 @@ class Difference:
 
     def _reference(self, path: str) -> str:
         return reference(self.model, path)
+
+    def _valuing(self) -> Iterator[str]:
+        """One line each, or a loop where many layers of a kind, which are all there are, get the same value."""
+        looped: set[str] = set()
+        for path, name, value in self.values:
+            kind = type(self.model.get_submodule(path))
+            same = {p for p, n, v in self.values if (n, v) == (name, value)}
+            every = {p for p, module in self.model.named_modules() if isinstance(module, kind)}
+            if len(every) <= SEVERAL or not every <= same or getattr(nn, kind.__name__, None) is not kind:
+                yield f"{self._reference(path)}.{name} = {value!r}"
+            elif (loop := f"isinstance(module, nn.{kind.__name__}):\n        module.{name} = {value!r}") not in looped:
+                looped.add(loop)
+                yield f"for module in model.modules():\n    if {loop}"
 
     def _untraining(self) -> Iterator[str]:
         """One line each, or a loop over many modules of one ModuleDict."""
@@ -156,15 +168,16 @@ def _tensors(path: str, mine: nn.Module, theirs: nn.Module) -> list[str]:
 
 def _values(path: str, mine: nn.Module, theirs: nn.Module) -> Iterator[tuple[str, str, Any]]:
     for name, value in vars(theirs).items():
-        if name.startswith("_") or name == "training" or not _is_plain(value) or name not in vars(mine):
+        if name.startswith("_") or name == "training" or not is_plain(value) or name not in vars(mine):
             continue
         if vars(mine)[name] != value:
             yield path, name, value
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
+    """Whether a value is a number, a text, None, or a list of these."""
     if isinstance(value, tuple | list):
-        return all(map(_is_plain, value))
+        return all(map(is_plain, value))
     return value is None or isinstance(value, bool | int | float | str)
 
 

@@ -12,9 +12,10 @@ from modelview.layers import KNOWN, Layer, written as as_text
 from modelview.meta import building
 from modelview.script import quoted, reference
 from modelview.sources import _builders
-from modelview.sources._calls import Callee, Draft, class_of, nearest, rows, takes_module, written
+from modelview.sources._calls import MOST_CALLS, Callee, Draft, Known, class_of, nearest, rows, takes_module, written
 from modelview.sources._code import IMPORT, plainly
 from modelview.sources._facts import Facts, differing, facts, structural
+from modelview.sources._making import Bounded
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 NEAREST = 2
@@ -24,40 +25,45 @@ NEAR = 4
 _ORDERED = "from collections import OrderedDict"
 
 
-def draft(target: nn.Module) -> Draft:
-    """The expression that makes a module nearest to `target`. Raises EditError where there is none.
+class Drafting:
+    """Writes modules as expressions, and keeps what it found for those that are much alike."""
 
-    What no call with plain values makes is taken out of the builder's model that has the same part, the largest first.
-    """
-    try:
-        return _made(target, _without_parts)
-    except EditError:
-        part = _part(target)
-        return part if part is not None else _made(target, draft)
+    def __init__(self) -> None:
+        self._known: Known = {}
 
+    def draft(self, target: nn.Module) -> Draft:
+        """The expression that makes a module nearest to `target`. Raises EditError where there is none.
 
-def _without_parts(target: nn.Module) -> Draft:
-    return _made(target, _without_parts)
+        What no call with plain values makes is taken out of the builder's model that has the same part, the largest
+        part first.
+        """
+        try:
+            return self._made(target, self._without_parts)
+        except EditError:
+            part = _part(target)
+            return part if part is not None else self._made(target, self.draft)
 
+    def _without_parts(self, target: nn.Module) -> Draft:
+        return self._made(target, self._without_parts)
 
-def _made(target: nn.Module, inner: Callable[[nn.Module], Draft]) -> Draft:
-    """As `draft`, with its children as `inner` has them."""
-    if type(target) in CONTAINERS:
-        return _container(target, inner)
-    layer = _layer(target)
-    if layer is not None:
-        return layer
-    best: Draft | None = None
-    enough = len(facts(target)) // NEAR
-    for callee in _callees(target):
-        one = nearest(callee, target, _arguments(target, callee, inner))
-        if one is not None and (best is None or one.cost < best.cost):
-            best = one
-        if best is not None and best.cost <= enough:
-            break
-    if best is None:
-        raise EditError(f"{type(target).__name__} cannot be written as a call with plain values.")
-    return best
+    def _made(self, target: nn.Module, inner: Callable[[nn.Module], Draft]) -> Draft:
+        """As `draft`, with its children as `inner` has them."""
+        if type(target) in CONTAINERS:
+            return _container(target, inner)
+        layer = _layer(target)
+        if layer is not None:
+            return layer
+        best: Draft | None = None
+        enough = len(facts(target)) // NEAR
+        for callee in _callees(target):
+            one = nearest(callee, target, _arguments(target, callee, inner), self._known)
+            if one is not None and (best is None or one.cost < best.cost):
+                best = one
+            if best is not None and best.cost <= enough:
+                break
+        if best is None:
+            raise EditError(f"{type(target).__name__} cannot be written as a call with plain values.")
+        return best
 
 
 def _container(target: nn.Module, inner: Callable[[nn.Module], Draft]) -> Draft:
@@ -65,6 +71,8 @@ def _container(target: nn.Module, inner: Callable[[nn.Module], Draft]) -> Draft:
     for name, child in target._modules.items():
         if child is None:
             raise EditError(f"The place {name!r} of a {type(target).__name__} is empty.")
+        if hasattr(type(target)(), name):
+            raise EditError(f"{name!r} is something that every {type(target).__name__} has already.")
         drafts[name] = inner(child)
     imports = [line for each in drafts.values() for line in each.imports]
     built, kind = {name: each.built for name, each in drafts.items()}, f"nn.{type(target).__name__}"
@@ -96,7 +104,8 @@ def _layer(target: nn.Module) -> Draft | None:
         return None
     try:
         layer = Layer(as_text(target))
-        made, said = layer.planned().eval(), layer.code()
+        with Bounded(layer.text, MOST_CALLS):
+            made, said = layer.planned().eval(), layer.code()
     except EditError:
         return None
     ours, theirs = facts(made), facts(target)

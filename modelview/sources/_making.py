@@ -75,9 +75,9 @@ def _called(what: str, make: Make) -> nn.Module:
 class Bounded(TorchFunctionMode):
     """Inside, what calls torch without end is given up with an EditError: `what` has too many layers."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, most: int = MOST_CALLS) -> None:
         super().__init__()
-        self._what, self._left = what, MOST_CALLS
+        self._what, self._left = what, most
         self._grad = torch.is_grad_enabled()
 
     def __exit__(self, *raised: Any) -> None:

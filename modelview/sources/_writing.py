@@ -1,25 +1,25 @@
 """A structure as code that makes it anew: one expression, and statements for what that leaves otherwise."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any
 
 from torch import nn
+from torchvision.ops import FrozenBatchNorm2d
 
 from modelview.errors import EditError
 from modelview.script import Code, quoted, reference
-from modelview.sources._calls import Draft
-from modelview.sources._difference import compared
-from modelview.sources._drafts import CONTAINERS, draft
+from modelview.sources._difference import compared, is_plain
+from modelview.sources._drafts import CONTAINERS, Drafting
 from modelview.sources._facts import MODE, SAME_AS, comparable, differing, facts, floats, structural
 
 
 @dataclass(frozen=True)
 class Step:
-    """One statement, what it does to the model, and the imports it needs."""
+    """One statement that was done to the model, and the imports it needs."""
 
     text: str
-    apply: Callable[[nn.Module], object]
     imports: tuple[str, ...] = ()
 
 
@@ -29,69 +29,125 @@ def code(target: nn.Module) -> Code | None:
     They are believed only where the same calls made on meta give the same classes, names, shapes, kinds of numbers,
     attributes and printed text.
     """
+    if not all(name and "." not in name for module in target.modules() for name in module._modules):
+        return None  # such names cannot be given, only forged
     try:
-        first = draft(target)
-        model, steps = first.built, []
-        for step in _steps(model, target):
-            step.apply(model)
-            steps.append(step)
-        last = compared(model, target)
-        if last.unwritable:
-            return None
+        first = Drafting().draft(target)
+        steps = list(_Changing(first.built, target).steps())
+        last = compared(first.built, target)
         statements = (f"model = {first.text}", *(step.text for step in steps), *last.statements())
         last.apply()
     except EditError:
         return None
-    if (
-        differing(facts(model), facts(target))
-        or str(model) != str(target)
-        or list(model.state_dict()) != list(target.state_dict())
-    ):
+    if last.unwritable or not _equal(first.built, target):
         return None
     frozen = ["from torchvision.ops import FrozenBatchNorm2d"] * bool(last.frozen)
     return Code(statements, imports=(*first.imports, *(line for step in steps for line in step.imports), *frozen))
 
 
-def _steps(model: nn.Module, target: nn.Module) -> Iterator[Step]:
-    """What puts other modules and numbers of other kinds into `model`; each is to be applied before the next."""
-    yield from _replacing(model, target, "")
-    yield from _tying(model, target)
-    yield from _casting(model, target, "")
+def _equal(made: nn.Module, target: nn.Module) -> bool:
+    same = list(made.state_dict()) == list(target.state_dict()) and str(made) == str(target)
+    return same and not differing(facts(made), facts(target))
 
 
-def _replacing(model: nn.Module, target: nn.Module, path: str) -> Iterator[Step]:
-    ours, theirs = model.get_submodule(path), target.get_submodule(path)
-    if not _alike(ours, theirs):
-        if not path:
-            raise EditError(f"{type(theirs).__name__} cannot be written as a call with plain values.")
-        yield _put(model, path, draft(theirs))
-        ours = model.get_submodule(path)
+class _Changing:
+    """Puts other modules and numbers of other kinds into a model, until it is like the target where statements can."""
+
+    def __init__(self, model: nn.Module, target: nn.Module) -> None:
+        self._model, self._target = model, target
+        self._drafting = Drafting()
+
+    def steps(self) -> Iterator[Step]:
+        """What was done, in order. Raises EditError for what no statement changes."""
+        yield from self._replaced("")
+        yield from self._tied()
+        yield from self._cast("")
+
+    def _replaced(self, path: str) -> Iterator[Step]:
+        ours, theirs = self._model.get_submodule(path), self._target.get_submodule(path)
         if not _alike(ours, theirs):
-            raise EditError(f"{path} cannot be written as a call with plain values.")
-    for name, value in vars(theirs).items():
-        if name not in vars(ours) and name.isidentifier() and not name.startswith("_"):
-            yield _set(model, path, name, value)
-    for name in [name for name in ours._modules if name not in theirs._modules]:
-        yield _deleted(model, path, name)
-    for name, child in theirs._modules.items():
-        if child is None:
-            continue
-        inner = f"{path}.{name}".lstrip(".")
-        if ours._modules.get(name) is None:
-            yield _put(model, inner, draft(child))
-        yield from _replacing(model, target, inner)
+            if path:
+                yield self._put(path)
+            ours = self._model.get_submodule(path)
+            if not _alike(ours, theirs):
+                raise EditError(f"`{path or 'the model'}` cannot be written as a call with plain values.")
+        for name, value in vars(theirs).items():
+            if name not in vars(ours) and _is_name(name) and not name.startswith("_"):
+                yield self._set(path, name, value)
+        for name in [name for name in ours._modules if name not in theirs._modules]:
+            yield self._deleted(f"{path}.{name}".lstrip("."))
+        for name, child in theirs._modules.items():
+            inner = f"{path}.{name}".lstrip(".")
+            if child is not None:
+                if ours._modules.get(name) is None:
+                    yield self._put(inner)
+                yield from self._replaced(inner)
+
+    def _put(self, path: str) -> Step:
+        """The target's module at `path` made anew in that place."""
+        holder_path, _, name = path.rpartition(".")
+        holder, new = self._model.get_submodule(holder_path), self._drafting.draft(self._target.get_submodule(path))
+        there, outer = holder._modules.get(name) is not None, reference(self._model, holder_path)
+        here = reference(self._model, path) if there else f"{outer}.{name}"
+        plain = there or (_is_name(name) and not isinstance(holder, CONTAINERS))
+        if not there and hasattr(holder, name) and name not in vars(holder):
+            raise EditError(f"{name!r} is something that every {type(holder).__name__} has already.")
+        vars(holder).pop(name, None)
+        holder.add_module(name, new.built)
+        if plain and not here.endswith(")"):
+            return Step(f"{here} = {new.text}", new.imports)
+        return Step(f"{outer}.add_module({quoted(name)}, {new.text})", new.imports)
+
+    def _set(self, path: str, name: str, value: Any) -> Step:
+        """An attribute that a call does not set."""
+        if not is_plain(value) or comparable(value) != comparable(value):
+            raise EditError(f"`{path}.{name}` is no plain value.")
+        setattr(self._model.get_submodule(path), name, value)
+        return Step(f"{reference(self._model, path)}.{name} = {value!r}")
+
+    def _deleted(self, path: str) -> Step:
+        here = reference(self._model, path)
+        if here.endswith(")"):
+            raise EditError(f"`{path}` cannot be deleted by its name.")
+        holder, _, name = path.rpartition(".")
+        delattr(self._model.get_submodule(holder), name)
+        return Step(f"del {here}")
+
+    def _tied(self) -> Iterator[Step]:
+        """Modules that stand at several places."""
+        ours, theirs = facts(self._model), facts(self._target)
+        for (path, name), first in theirs.items():
+            if name == SAME_AS and (path, SAME_AS) not in ours and (path, "dtype") not in ours:
+                yield Step(f"{reference(self._model, path)} = {reference(self._model, first)}")
+                self._model.set_submodule(path, self._model.get_submodule(first))
+
+    def _cast(self, path: str) -> Iterator[Step]:
+        """The largest parts whose numbers are all of another kind."""
+        ours, theirs = self._model.get_submodule(path), self._target.get_submodule(path)
+        wanted = floats(theirs)
+        if len(wanted) == 1 and wanted != floats(ours):
+            (dtype,) = wanted
+            ours.to(dtype)
+            yield Step(f"{reference(self._model, path)}.to({dtype})")
+        elif len(wanted) > 1:
+            for name, child in theirs._modules.items():
+                if child is not None:
+                    yield from self._cast(f"{path}.{name}".lstrip("."))
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not iskeyword(text)
 
 
 def _alike(ours: nn.Module, theirs: nn.Module) -> bool:
     """Whether what differs in a module itself can be changed where it stands; not said of its children."""
-    if type(ours) is nn.BatchNorm2d and type(theirs).__name__ == "FrozenBatchNorm2d":
+    if type(ours) is nn.BatchNorm2d and type(theirs) is FrozenBatchNorm2d:
         return True
     if type(ours) is not type(theirs):
         return False
     if type(theirs) in CONTAINERS and list(ours._modules) != list(theirs._modules):
         return False
-    mine, its = (facts(_alone(each)) for each in (ours, theirs))
-    left = list(filter(structural, differing(mine, its)))
+    left = list(filter(structural, differing(*(facts(_alone(each)) for each in (ours, theirs)))))
     if any(not name.startswith(MODE) or name.startswith(f"{MODE}_") for _, name in left):
         return False
     return not left or bool([*theirs.children(), *theirs.parameters(recurse=False), *theirs.buffers(recurse=False)])
@@ -102,65 +158,3 @@ def _alone(module: nn.Module) -> nn.Module:
     alone = type(module).__new__(type(module))
     alone.__dict__.update({**module.__dict__, "_modules": {}})
     return alone
-
-
-def _put(model: nn.Module, path: str, new: Draft) -> Step:
-    holder_path, _, name = path.rpartition(".")
-    holder = model.get_submodule(holder_path)
-
-    def apply(model: nn.Module) -> None:
-        model.get_submodule(holder_path).add_module(name, new.built)
-
-    here = reference(model, path) if holder._modules.get(name) is not None else ""
-    if not here and name.isidentifier() and type(holder) not in CONTAINERS:
-        here = f"{reference(model, holder_path)}.{name}"
-    if not here or here.endswith(")"):
-        return Step(f"{reference(model, holder_path)}.add_module({quoted(name)}, {new.text})", apply, new.imports)
-    return Step(f"{here} = {new.text}", apply, new.imports)
-
-
-def _set(model: nn.Module, path: str, name: str, value: Any) -> Step:
-    if comparable(value) != comparable(value) or isinstance(value, type) or callable(value):
-        raise EditError(f"{path}.{name} is no plain value.")
-    return Step(
-        f"{reference(model, path)}.{name} = {value!r}", lambda model: setattr(model.get_submodule(path), name, value)
-    )
-
-
-def _deleted(model: nn.Module, path: str, name: str) -> Step:
-    here = reference(model, f"{path}.{name}".lstrip("."))
-    if here.endswith(")"):
-        raise EditError(f"{path}.{name} cannot be deleted by its name.")
-    return Step(f"del {here}", lambda model: delattr(model.get_submodule(path), name))
-
-
-def _tying(model: nn.Module, target: nn.Module) -> Iterator[Step]:
-    """Modules that stand at several places, and parameters that several modules share."""
-    ours, theirs = facts(model), facts(target)
-    for (path, name), first in theirs.items():
-        if name != SAME_AS or (path, SAME_AS) in ours:
-            continue
-        if (path, "dtype") in ours:
-            raise EditError(f"{path} is shared.")
-        here, there = reference(model, path), reference(model, first)
-
-        def apply(model: nn.Module, path: str = path, first: str = first) -> None:
-            model.set_submodule(path, model.get_submodule(first))
-
-        yield Step(f"{here} = {there}", apply)
-
-
-def _casting(model: nn.Module, target: nn.Module, path: str) -> Iterator[Step]:
-    """The largest parts whose numbers are all of another kind."""
-    ours, theirs = model.get_submodule(path), target.get_submodule(path)
-    wanted = floats(theirs)
-    if wanted == floats(ours):
-        if len(wanted) < 2:
-            return
-    elif len(wanted) == 1:
-        (dtype,) = wanted
-        yield Step(f"{reference(model, path)}.to({dtype})", lambda model: model.get_submodule(path).to(dtype))
-        return
-    for name, child in theirs._modules.items():
-        if child is not None:
-            yield from _casting(model, target, f"{path}.{name}".lstrip("."))

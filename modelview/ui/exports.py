@@ -46,6 +46,8 @@ def card(recipe: Recipe, name: str) -> None:
         if reason := form.refusal(recipe):
             st.warning(parts.sentence(reason), icon=":material/block:")
             return
+        if needs := form.needs(recipe):
+            st.warning(parts.sentence(needs), icon=":material/attach_file:")
         st.code(form.loading(recipe, file), language="python", wrap_lines=True)
         if form.needs_weights:
             _download_of_weights(recipe, name, form, file)

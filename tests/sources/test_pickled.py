@@ -2,18 +2,21 @@
 
 import sys
 import types
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from torchvision import models
+from torchvision import models, ops
 
 import modelview as mv
 from modelview import files
+from modelview.edits.base import Edit
 from modelview.errors import CheckpointError, EditError
+from modelview.export.python import PythonCode
 from modelview.fields import ModulePath
 from modelview.meta import building
 from modelview.recognised import recognise
@@ -147,11 +150,172 @@ def test_a_sequential_of_plain_layers_is_written_without_its_file(tmp_path: Path
     check_recipe(recipe)
 
 
-@pytest.mark.parametrize("how", ["frozen", "another class"])
-def test_what_its_layers_do_not_say_comes_from_the_file(how: str, tmp_path: Path) -> None:
-    model = nn.Sequential(nn.Conv2d(3, 8, 3), models.resnet.BasicBlock(8, 8) if how != "frozen" else nn.ReLU())
-    model[0].weight.requires_grad_(how != "frozen")
-    assert 'torch.load("model.pth"' in mv.open(saved(model, tmp_path)).code()
+def _with(model: Any, **children: Any) -> nn.Module:
+    """The model with other modules, or values of modules, at these paths, with `__` for a dot."""
+    for path, value in children.items():
+        holder, _, name = path.replace("__", ".").rpartition(".")
+        setattr(model.get_submodule(holder), name, value)
+    return model  # type: ignore[no-any-return]
+
+
+def _frozen(model: nn.Module, *paths: str) -> nn.Module:
+    for path in paths:
+        model.get_submodule(path).requires_grad_(False)
+    return model
+
+
+def _shared() -> nn.Module:
+    layer = nn.Conv2d(3, 3, 1)
+    return nn.Sequential(layer, nn.ReLU(), layer)
+
+
+def _other_eps(model: nn.Module) -> nn.Module:
+    for norm in model.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.eps = 1e-3
+    return model
+
+
+block = models.resnet.BasicBlock
+googlenet = sys.modules["torchvision.models.googlenet"]
+efficient = models.efficientnet_b0
+_shortcut = nn.Sequential(nn.Conv2d(8, 16, 1, 2, bias=False), nn.BatchNorm2d(16))
+WRITTEN: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "block": (lambda: nn.Sequential(nn.Conv2d(3, 8, 3), block(8, 8)), "    models.resnet.BasicBlock(8, 8),"),
+    "block with a shortcut": (
+        lambda: nn.Sequential(nn.Conv2d(3, 8, 3), block(8, 16, 2, _shortcut)),
+        "            stride=2,\n            downsample=nn.Sequential(",
+    ),
+    "grouped block": (
+        lambda: nn.Sequential(nn.Conv2d(3, 256, 3), models.resnet.Bottleneck(256, 64, groups=32, base_width=4)),
+        "    models.resnet.Bottleneck(256, 64, groups=32, base_width=4),",
+    ),
+    "frozen": (
+        lambda: _frozen(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3)), "0"),
+        "model[0].requires_grad_(False)",
+    ),
+    "same padding": (
+        lambda: nn.Sequential(nn.Conv2d(3, 8, 3, padding="same")),
+        'nn.Conv2d(3, 8, 3, padding="same")',
+    ),
+    "convolution, norm and activation": (
+        lambda: nn.Sequential(ops.Conv2dNormActivation(3, 8, 5, 2, activation_layer=nn.Hardswish)),
+        "ops.Conv2dNormActivation(3, 8, kernel_size=5, stride=2, activation_layer=nn.Hardswish)",
+    ),
+    "keywords handed on": (
+        lambda: nn.Sequential(googlenet.BasicConv2d(3, 8, kernel_size=3, stride=2)),
+        "    BasicConv2d(3, 8, kernel_size=3, stride=2),",
+    ),
+    "a layer twice": (_shared, "model[2] = model[0]"),
+    "a head and an activation": (
+        lambda: _with(models.squeezenet1_1(), classifier=nn.Sequential(nn.Conv2d(512, 5, 1)), features__1=nn.ReLU6()),
+        "model.features[1] = nn.ReLU6()",
+    ),
+    "what the builder takes": (
+        lambda: _with(models.squeezenet1_1(num_classes=3), classifier__0=nn.Dropout(0.1)),
+        "model = models.squeezenet1_1(weights=None, num_classes=3, dropout=0.1)",
+    ),
+    "no builder's depths": (
+        lambda: _with(models.ResNet(block, [1, 1, 1, 1], num_classes=4), relu=nn.ReLU6()),
+        "model = models.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1], num_classes=4)",
+    ),
+    "inside another": (
+        lambda: nn.Sequential(_with(models.squeezenet1_1(), features__1=nn.ReLU6()), nn.Linear(1000, 2)),
+        "model[0].features[1] = nn.ReLU6()",
+    ),
+    "a part that no plain values make": (
+        lambda: nn.Sequential(nn.Conv2d(3, 32, 3), efficient().features[1]),
+        "    models.efficientnet_b0(weights=None).features[1],",
+    ),
+    "all norms alike": (
+        lambda: _other_eps(models.shufflenet_v2_x0_5()),
+        "        if isinstance(module, nn.BatchNorm2d):\n            module.eps = 0.001",
+    ),
+    "a name that is a keyword": (
+        lambda: nn.Sequential(OrderedDict([("class", nn.Conv2d(3, 3, 1)), ('a"b', nn.ReLU())])),
+        "        ('a\"b', nn.ReLU()),",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN)
+def test_what_calls_make_is_written_without_its_file(how: str, tmp_path: Path) -> None:
+    make, line = WRITTEN[how]
+    torch.manual_seed(0)
+    path = saved(make(), tmp_path)
+    recipe = mv.open(path)
+    assert isinstance(recipe.source, Pickled)
+    assert "torch.load" not in recipe.code().partition("__main__")[0]
+    assert line in recipe.code()
+    assert PythonCode().needs(recipe) == ""
+    check_recipe(recipe, inputs=(IMAGE,))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_numbers_of_another_kind_are_written(dtype: torch.dtype, tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3).to(dtype), nn.BatchNorm2d(8))
+    code = mv.open(saved(model, tmp_path)).code()
+    assert f"    model[0].to({dtype})\n" in code
+
+
+def _unsaved() -> nn.Module:
+    layer = nn.Conv2d(3, 8, 3)
+    layer.register_buffer("grid", torch.ones(2), persistent=False)
+    return nn.Sequential(layer)
+
+
+def _forged(name: str) -> nn.Module:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+    model._modules[name] = model._modules.pop("1")
+    return model
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Sequential(nn.Conv2d(3, 8, 3), _with(nn.Hardtanh(), max_val=float("inf"))),
+        lambda: nn.Sequential(_with(nn.Conv2d(3, 8, 3), noted=torch.ones(1))),
+        lambda: nn.Sequential(_with(nn.BatchNorm2d(3), running_mean=None)),
+        _unsaved,
+        lambda: _forged("a.b"),
+        lambda: _forged("forward"),
+        lambda: nn.Sequential(_with(nn.LSTM(8, 16), num_layers=10**9, hidden_size=10**9)),
+    ],
+    ids=[
+        "infinite",
+        "a tensor beside",
+        "half of its statistics",
+        "a buffer that is not saved",
+        "a dot",
+        "a method's name",
+        "endless",
+    ],
+)
+def test_what_no_call_makes_comes_from_the_file(make: Any, tmp_path: Path) -> None:
+    recipe = mv.open(saved(make(), tmp_path))
+    assert 'torch.load("model.pth"' in recipe.code()
+    needs = PythonCode().needs(recipe)
+    assert needs == 'It needs "model.pth" beside it, since no calls make that model, and runs what it says.'
+
+
+EDITS: dict[str, Edit] = {
+    "head": mv.SwapHead(3),
+    "truncated in a block": mv.Truncate("1.conv1"),
+    "truncated after it": mv.Truncate("1", pool=True, flatten=True),
+    "frozen": mv.Freeze("0"),
+    "replaced in a block": mv.ReplaceLayer("1.relu", "ReLU6()"),
+    "outputs": mv.AddOutputs(("1.bn1",)),
+    "channels": mv.AdaptInput(4),
+}
+
+
+@pytest.mark.parametrize("kind", EDITS)
+def test_edits_go_on_from_it(kind: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), block(8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+    recipe = mv.open(saved(_frozen(model, "1.conv2"), tmp_path)).then(EDITS[kind])
+    assert "torch.load" not in recipe.code().partition("__main__")[0]
+    check_recipe(recipe)
 
 
 def test_a_recipe_of_it_is_a_value(tmp_path: Path) -> None:
