@@ -9,7 +9,7 @@ from textwrap import fill
 
 from torch import nn
 
-from modelview.layout import WIDTH as WIDTH, broken
+from modelview.layout import WIDTH as WIDTH, laid_out
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _filled(line: str, width: int) -> str:
 
 
 def _indented(lines: Iterable[str]) -> list[str]:
-    return [part for line in lines for part in broken(line, 4)]
+    return list(laid_out(lines, 4))
 
 
 def _imports(parts: Iterable[Code]) -> str:

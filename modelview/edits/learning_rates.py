@@ -11,6 +11,7 @@ from modelview.edits.base import EDITS, Change, Edit
 from modelview.edits.naming import several
 from modelview.errors import EditError
 from modelview.fields import Ask
+from modelview.layout import laid_out
 from modelview.names import matches, select, short, unknown
 from modelview.script import Code, quoted, reference
 from modelview.structure import Structure
@@ -117,20 +118,20 @@ class LearningRates(Edit):
             listed = "[p for p in model.parameters() if p.requires_grad]"
             return "\n".join([*head, f"    trainable = {listed}", f"    return {made.format('trainable')}"])
         groups = [
-            f'        {{"params": {_parameters(model, names)}, "lr": {float(rates[pattern])!r}}},'
+            f'    {{"params": {_parameters(model, names)}, "lr": {float(rates[pattern])!r}}},'
             for pattern, names in chosen.items()
         ]
-        return "\n".join([
-            *head,
-            "    groups: list[dict[str, Any]] = [",
+        body = [
+            "groups: list[dict[str, Any]] = [",
             *groups,
-            "    ]",
-            '    grouped = {id(p) for group in groups for p in group["params"]}',
-            '    groups.append({"params": [p for p in model.parameters() if id(p) not in grouped]})',
-            "    for group in groups:",
-            '        group["params"] = [p for p in group["params"] if p.requires_grad]',
-            f"    return {made.format('groups')}",
-        ])  # fmt: skip
+            "]",
+            'grouped = {id(p) for group in groups for p in group["params"]}',
+            'groups.append({"params": [p for p in model.parameters() if id(p) not in grouped]})',
+            "for group in groups:",
+            '    group["params"] = [p for p in group["params"] if p.requires_grad]',
+            f"return {made.format('groups')}",
+        ]
+        return "\n".join([*head, *laid_out(body, 4)])
 
 
 def _is_rate(rate: str) -> bool:
@@ -158,8 +159,8 @@ def _parameters(model: nn.Module, names: list[str]) -> str:
     found = [key for _, keys in pieces for key in keys]
     if len(pieces) <= MOST_PIECES and len(found) == len(set(found)):
         return f"[{', '.join(text for text, _ in pieces)}]"
-    listed = "".join(f"            {quoted(name)},\n" for name in names)
-    return f"[model.get_parameter(name) for name in (\n{listed}        )]"
+    listed = "".join(f"        {quoted(name)},\n" for name in names)
+    return f"[model.get_parameter(name) for name in (\n{listed}    )]"
 
 
 def _pieces(model: nn.Module, module: nn.Module, path: str, wanted: set[int]) -> Iterator[tuple[str, list[int]]]:

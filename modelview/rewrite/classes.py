@@ -6,7 +6,7 @@ from textwrap import wrap
 
 from torch import nn
 
-from modelview.layout import WIDTH, broken
+from modelview.layout import WIDTH, laid_out
 from modelview.rewrite.drafting import Draft
 from modelview.rewrite.holding import Holder, assignment, assignments, spelled
 from modelview.rewrite.slicing import Slice
@@ -115,8 +115,7 @@ def _with_any(lines: list[str]) -> list[str]:
 
 def indented(lines: Iterable[str]) -> Iterator[str]:
     """The lines of a method's body, broken where they are too long."""
-    for line in lines:
-        yield from broken(line, 8)
+    yield from laid_out(lines, 8)
 
 
 def _block(draft: Draft) -> str:
