@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from textwrap import wrap
 
 WIDTH = 110
@@ -163,7 +163,7 @@ def _with_variables(line: str, name: str) -> list[str]:
     before: list[str] = []
     number = 1
     while not _fit(_broken(line)):
-        chain = max(_holders(line), key=len, default="")
+        chain = _shared(sorted(set(_holders(line)), key=len))
         if len(chain) <= _LEAST:
             chain = max(_read(line), key=len, default="")
         if len(chain) <= _LEAST:
@@ -173,6 +173,15 @@ def _with_variables(line: str, name: str) -> list[str]:
         line = re.sub(rf"(?<![\w.\"']){re.escape(chain)}(?!\w|{_IS_SET})", variable, line)
         number += 1
     return [*before, line]
+
+
+def _shared(chains: list[str]) -> str:
+    """What the two longest chains begin with, where that is most of both; else the longest. They are sorted."""
+    if len(chains) < 2:
+        return chains[0] if chains else ""
+    one, other = (re.split(rf"(?={_STEP})", chain) for chain in chains[-2:])
+    common = "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    return common if 2 * len(common) > len(chains[-1]) else chains[-1]
 
 
 def _chains(line: str) -> Iterator[re.Match[str]]:

@@ -151,10 +151,18 @@ def _imports(parts: Iterable[Code]) -> str:
     for line in lines - set(plain):
         module, _, imported = line.removeprefix("from ").partition(" import ")
         names.setdefault(module, set()).update(imported.split(", "))
-    merged = [f"from {module} import {', '.join(sorted(names[module], key=_rank))}" for module in sorted(names)]
+    merged = [_from(module, sorted(names[module], key=_rank)) for module in sorted(names)]
     standard = [line for line in (*plain, *merged) if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
     others = [line for line in (*plain, *merged) if line not in standard]
     return "\n\n".join("\n".join(group) for group in (standard, others) if group)
+
+
+def _from(module: str, names: list[str]) -> str:
+    line = f"from {module} import {', '.join(names)}"
+    if len(line) <= WIDTH:
+        return line
+    opening = f"from {module} import ("
+    return "\n".join([opening + "  # noqa: E501" * (len(opening) > WIDTH), *(f"    {name}," for name in names), ")"])
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -65,7 +65,7 @@ def forward_lines(draft: Draft, block: str, returns: str) -> tuple[list[str], di
     body = Body(draft.graph, expressions, {"block"} if block else set())
     inputs = "".join(f", {node.target}: Tensor" for node in body.inputs)
     inner = (by_name(line) for line in _with_block(body.lines, here))
-    lines = [f"    def forward(self{inputs}) -> {returns}:", *indented(inner)]
+    lines = [*laid_out([f"def forward(self{inputs}) -> {returns}:"], 4), *indented(inner)]
     imports = {"from torch import Tensor": None, **expressions.imports}
     return lines, imports | ({ANY: None} if "Any" in returns else {})
 
@@ -74,8 +74,20 @@ def titled(title: str) -> list[str]:
     """The docstring of a class, in lines of a readable width."""
     if len(title) <= WIDTH - 10:
         return [f'    """{title}"""']
-    first, *others = wrap(title, WIDTH - 7, break_long_words=False, break_on_hyphens=False)
-    return [f'    """{first}', *(f"    {line}" for line in others), '    """']
+    return [*wrapped(f'"""{title}', 4), '    """']
+
+
+def wrapped(text: str, indent: int) -> list[str]:
+    """A text in lines of a readable width; a word that is longer has a line of its own."""
+    margin = " " * indent
+    return wrap(
+        text,
+        WIDTH,
+        initial_indent=margin,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def by_name(line: str) -> str:

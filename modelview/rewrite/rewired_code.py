@@ -6,6 +6,7 @@ from collections.abc import Mapping, Set
 from torch import fx, nn
 
 from modelview.layers import Layer
+from modelview.layout import laid_out
 from modelview.rewrite.classes import ANY, by_name, class_code, declared, forward_lines, indented, titled
 from modelview.rewrite.drafting import Draft
 from modelview.rewrite.hands import Drawing
@@ -53,7 +54,7 @@ def hooked_code(model: nn.Module, wiring: Wiring, names: Mapping[str, str], code
         inner += run
     inner += [f"{tap.name} = values[{quoted(tap.path)}][{_index(tap.call, tap.n_calls)}]" for tap in wiring.taps]
     inner += drawn.end(wiring)
-    lines = [f"    def forward(self, {parameters}) -> {wiring.returns}:", *indented(inner)]
+    lines = [*laid_out([f"def forward(self, {parameters}) -> {wiring.returns}:"], 4), *indented(inner)]
     imports = ["from torch import Tensor"] if any("Tensor" in line for line in lines) else []
     imports += [ANY] if any("Any" in line for line in lines) else []
     imports += ["from collections import defaultdict", "from collections.abc import Callable"] if wiring.taps else []

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from modelview.rewrite.classes import by_name, declared
+from modelview.rewrite.classes import by_name, declared, indented, wrapped
 from modelview.rewrite.holding import spelled
 from modelview.rewrite.rewired_code import base_name
 from modelview.script import Code, quoted
@@ -59,7 +59,7 @@ def stopped_code(model: nn.Module, name: str, path: str, call: int, tail: dict[s
     layer, end = by_name(spelled(model, path, "self")), f"return {returned}"
     lines = [
         f"class {name}({base}):",
-        f'    """{type(model).__name__} up to `{path}`.',
+        *wrapped(f'"""{type(model).__name__} up to `{path}`.', 4),
         "",
         "    It keeps all layers; the forward stops when that one has run.",
         '    """',
@@ -73,15 +73,19 @@ def stopped_code(model: nn.Module, name: str, path: str, call: int, tail: dict[s
         "        def stop(module: nn.Module, inputs: Any, output: Any) -> None:",
         *(f"            {line}" for line in reached),
         "",
-        f"        layer = {layer}",
-        "        handle = layer.register_forward_hook(stop)",
-        "        try:",
-        "            super().forward(*args, **kwargs)",
-        f"        except {name}.Reached as reached:",
-        f"            {end}",
-        "        finally:",
-        "            handle.remove()",
-        f"        raise RuntimeError({quoted(f'{path} was not called')})",
+        *indented(
+            [
+                f"layer = {layer}",
+                "handle = layer.register_forward_hook(stop)",
+                "try:",
+                "    super().forward(*args, **kwargs)",
+                f"except {name}.Reached as reached:",
+                f"    {end}",
+                "finally:",
+                "    handle.remove()",
+                f"raise RuntimeError({quoted(f'{path} was not called')})",
+            ]
+        ),
     ]
     statements = [f"model.__class__ = {name}"]
     statements += [f"model.{child} = {code.statements[0]}" for child, code in tail.items()]
