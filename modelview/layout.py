@@ -43,17 +43,35 @@ def _fitted(lines: list[str], name: str) -> Iterator[str]:
         return
     whole = _joined(lines)
     tries: list[Callable[[], Iterable[str]]] = [
-        lambda: [part for line in lines for part in _broken(line)],
+        lambda: [part for line in lines for part in _broken(line)] if all(map(_is_row, lines)) else lines,
         lambda: _broken(whole),
         lambda: [part for line in _with_variables(whole, name) for part in _broken(line)],
+        lambda: [part for line in _with_variables(whole, name) for part in _broken(_bracketed(line))],
     ]
-    found: list[str] = []
+    found = lines
     for attempt in tries:
-        found = list(attempt())
+        made = list(attempt())
+        if _fit(made) or (attempt is not tries[-1] and _excess(made) < _excess(found)):
+            found = made
         if _fit(found):
             break
     for line in found:  # ruff takes a word alone as it is
         yield line if len(line) <= WIDTH or " " not in line.strip() else f"{line}  # noqa: E501"
+
+
+def _is_row(line: str) -> bool:
+    """Whether a line is no more than one item of what is around it."""
+    depth, text = 0, line.rstrip().removesuffix(",")
+    for _, char in _outside(text):
+        depth += (char in "([{") - (char in ")]}")
+        if char == "," and depth == 0:
+            return False
+    return True
+
+
+def _excess(lines: list[str]) -> int:
+    """How many columns stand out."""
+    return sum(max(0, len(line) - WIDTH) for line in lines)
 
 
 def _commented(line: str) -> list[str]:
@@ -125,6 +143,16 @@ def _broken(line: str) -> Iterator[str]:
         if item := line[start + 1 : end].strip():
             yield from _broken(f"{margin}    {item}{comma}")
     yield from _broken(margin + line[closing:])
+
+
+def _bracketed(line: str) -> str:
+    """A statement with brackets around what is assigned or returned, where lines can end."""
+    depth, start = 0, len(line) - len(line.lstrip()) + len("return ") if line.lstrip().startswith("return ") else 0
+    for index, char in _outside(line):
+        depth += (char in "([{") - (char in ")]}")
+        if char == "=" and depth == 0 and line[index - 1 : index + 2] == " = ":
+            start = index + 2
+    return f"{line[:start]}({line[start:]})" if start else line
 
 
 def _hugged(line: str, opening: int, commas: list[int], closing: int) -> tuple[int, list[int], int]:
