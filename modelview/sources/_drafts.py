@@ -2,6 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import replace
 from functools import lru_cache, partial
 from inspect import Parameter
 
@@ -9,18 +11,18 @@ from torch import nn
 
 from modelview.errors import EditError
 from modelview.layers import KNOWN, Layer, written as as_text
-from modelview.meta import building
 from modelview.script import quoted, reference
 from modelview.sources import _builders
-from modelview.sources._calls import MOST_CALLS, Callee, Draft, Known, class_of, nearest, rows, takes_module, written
+from modelview.sources._calls import MOST_CALLS, Callee, Draft, class_of, rows, takes_module, written
 from modelview.sources._code import IMPORT, plainly
 from modelview.sources._facts import Facts, differing, facts, structural
 from modelview.sources._making import Bounded
+from modelview.sources._searching import Known, nearest
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 NEAREST = 2
 """How many builders of one class are looked at more closely."""
-NEAR = 4
+NEAR = 20
 """Of so many facts one may be another one for a builder to be taken at once."""
 _ORDERED = "from collections import OrderedDict"
 
@@ -29,7 +31,8 @@ class Drafting:
     """Writes modules as expressions, and keeps what it found for those that are much alike."""
 
     def __init__(self) -> None:
-        self._known: Known = {}
+        self._known = Known()
+        self._called: dict[int, Draft | None] = {}
 
     def draft(self, target: nn.Module) -> Draft:
         """The expression that makes a module nearest to `target`. Raises EditError where there is none.
@@ -37,14 +40,31 @@ class Drafting:
         What no call with plain values makes is taken out of the builder's model that has the same part, the largest
         part first.
         """
-        try:
-            return self._made(target, self._without_parts)
-        except EditError:
-            part = _part(target)
-            return part if part is not None else self._made(target, self.draft)
+        called = self._by_calls(target)
+        if called is not None and not called.cost:
+            return called
+        part = _part(target)
+        if part is not None:
+            return part
+        if called is not None and type(target) not in CONTAINERS:
+            return called
+        return self._made(target, self.draft)
 
-    def _without_parts(self, target: nn.Module) -> Draft:
-        return self._made(target, self._without_parts)
+    def _by_calls(self, target: nn.Module) -> Draft | None:
+        """What calls alone make, once for each module; None where one in it has none."""
+        if id(target) not in self._called:
+            try:
+                self._called[id(target)] = self._made(target, self._all_by_calls)
+            except EditError:
+                self._called[id(target)] = None
+        called = self._called[id(target)]  # a copy, since the text makes another one wherever it stands
+        return called and replace(called, built=deepcopy(called.built))
+
+    def _all_by_calls(self, target: nn.Module) -> Draft:
+        called = self._by_calls(target)
+        if called is None:
+            raise EditError(f"{type(target).__name__} cannot be written as a call with plain values.")
+        return called
 
     def _made(self, target: nn.Module, inner: Callable[[nn.Module], Draft]) -> Draft:
         """As `draft`, with its children as `inner` has them."""
@@ -74,28 +94,26 @@ def _container(target: nn.Module, inner: Callable[[nn.Module], Draft]) -> Draft:
         if hasattr(type(target)(), name):
             raise EditError(f"{name!r} is something that every {type(target).__name__} has already.")
         drafts[name] = inner(child)
+    built = {name: each.built for name, each in drafts.items()}
+    text, made = _contained(target, built, {name: each.text for name, each in drafts.items()})
     imports = [line for each in drafts.values() for line in each.imports]
-    built, kind = {name: each.built for name, each in drafts.items()}, f"nn.{type(target).__name__}"
-    made: nn.Module
-    with building():
-        if isinstance(target, nn.ModuleDict):
-            made = nn.ModuleDict(built)
-            return Draft(rows(f"{kind}({{", _named(drafts, "{}: {}"), "})"), made, 0, tuple(imports))
-        if list(drafts) == [str(number) for number in range(len(drafts))]:
-            listed = [each.text for each in drafts.values()]
-            brackets = ("([", "])") if isinstance(target, nn.ModuleList) else ("(", ")")
-            made = (
-                nn.ModuleList(built.values()) if isinstance(target, nn.ModuleList) else nn.Sequential(*built.values())
-            )
-            return Draft(rows(kind + brackets[0], listed, brackets[1]), made, 0, tuple(imports))
-        if isinstance(target, nn.ModuleList):
+    imports += [_ORDERED] * ("(OrderedDict(" in text.partition("\n")[0])
+    return Draft(text, made, sum(each.cost for each in drafts.values()), tuple(imports))
+
+
+def _contained(target: nn.Module, built: dict[str, nn.Module], texts: dict[str, str]) -> tuple[str, nn.Module]:
+    """The call of a container with what is in it, and what that makes."""
+    kind, numbered = f"nn.{type(target).__name__}", list(texts) == [str(number) for number in range(len(texts))]
+    if isinstance(target, nn.ModuleDict):
+        return rows(f"{kind}({{", [f"{quoted(k)}: {v}" for k, v in texts.items()], "})"), nn.ModuleDict(built)
+    if isinstance(target, nn.ModuleList):
+        if not numbered:
             raise EditError("A ModuleList whose names are no numbers in order cannot be written.")
-        made = nn.Sequential(OrderedDict(built))
-    return Draft(rows(f"{kind}(OrderedDict([", _named(drafts, "({}, {})"), "]))"), made, 0, (*imports, _ORDERED))
-
-
-def _named(drafts: dict[str, Draft], row: str) -> list[str]:
-    return [row.format(quoted(name), each.text) for name, each in drafts.items()]
+        return rows(f"{kind}([", list(texts.values()), "])"), nn.ModuleList(built.values())
+    if numbered:
+        return rows(f"{kind}(", list(texts.values()), ")"), nn.Sequential(*built.values())
+    listed = [f"({quoted(k)}, {v})" for k, v in texts.items()]
+    return rows(f"{kind}(OrderedDict([", listed, "]))"), nn.Sequential(OrderedDict(built))
 
 
 def _layer(target: nn.Module) -> Draft | None:

@@ -32,13 +32,18 @@ def code(target: nn.Module) -> Code | None:
     if not all(name and "." not in name for module in target.modules() for name in module._modules):
         return None  # such names cannot be given, only forged
     try:
-        first = Drafting().draft(target)
-        steps = list(_Changing(first.built, target).steps())
-        last = compared(first.built, target)
-        statements = (f"model = {first.text}", *(step.text for step in steps), *last.statements())
-        last.apply()
-    except EditError:
+        return _written(target)
+    except Exception:  # noqa: BLE001 - what a file says may fail anywhere in torch, and then no calls make it
         return None
+
+
+def _written(target: nn.Module) -> Code | None:
+    drafting = Drafting()
+    first = drafting.draft(target)
+    steps = list(_Changing(first.built, target, drafting).steps())
+    last = compared(first.built, target)
+    statements = (f"model = {first.text}", *(step.text for step in steps), *last.statements())
+    last.apply()
     if last.unwritable or not _equal(first.built, target):
         return None
     frozen = ["from torchvision.ops import FrozenBatchNorm2d"] * bool(last.frozen)
@@ -53,9 +58,8 @@ def _equal(made: nn.Module, target: nn.Module) -> bool:
 class _Changing:
     """Puts other modules and numbers of other kinds into a model, until it is like the target where statements can."""
 
-    def __init__(self, model: nn.Module, target: nn.Module) -> None:
-        self._model, self._target = model, target
-        self._drafting = Drafting()
+    def __init__(self, model: nn.Module, target: nn.Module, drafting: Drafting) -> None:
+        self._model, self._target, self._drafting = model, target, drafting
 
     def steps(self) -> Iterator[Step]:
         """What was done, in order. Raises EditError for what no statement changes."""

@@ -238,7 +238,10 @@ WRITTEN: dict[str, tuple[Callable[[], nn.Module], str]] = {
 }
 
 
-@pytest.mark.parametrize("how", WRITTEN)
+_LONG = ("no builder's depths", "a part that no plain values make", "all norms alike")
+
+
+@pytest.mark.parametrize("how", [pytest.param(how, marks=[pytest.mark.long] * (how in _LONG)) for how in WRITTEN])
 def test_what_calls_make_is_written_without_its_file(how: str, tmp_path: Path) -> None:
     make, line = WRITTEN[how]
     torch.manual_seed(0)
@@ -264,6 +267,12 @@ def _unsaved() -> nn.Module:
     return nn.Sequential(layer)
 
 
+def _bare() -> nn.Module:
+    layer = nn.Conv2d(3, 8, 3)
+    del layer.stride
+    return nn.Sequential(layer)
+
+
 def _forged(name: str) -> nn.Module:
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
     model._modules[name] = model._modules.pop("1")
@@ -280,6 +289,7 @@ def _forged(name: str) -> nn.Module:
         lambda: _forged("a.b"),
         lambda: _forged("forward"),
         lambda: nn.Sequential(_with(nn.LSTM(8, 16), num_layers=10**9, hidden_size=10**9)),
+        _bare,
     ],
     ids=[
         "infinite",
@@ -289,6 +299,7 @@ def _forged(name: str) -> nn.Module:
         "a dot",
         "a method's name",
         "endless",
+        "no attributes",
     ],
 )
 def test_what_no_call_makes_comes_from_the_file(make: Any, tmp_path: Path) -> None:
