@@ -41,7 +41,7 @@ class Drafting:
         part first.
         """
         called = self._by_calls(target)
-        if called is not None and not called.cost:
+        if called is not None and (not called.cost or _names(type(target))):
             return called
         part = _part(target)
         if part is not None:
@@ -133,12 +133,15 @@ def _layer(target: nn.Module) -> Draft | None:
 
 def _callees(target: nn.Module) -> Iterator[Callee]:
     """What may make a module: the builders of its class that come nearest, and the class itself."""
-    cls = type(target)
-    names = [name for name in _builders.names() if _builders.model_class(name) is cls]
-    if names:
+    if names := _names(type(target)):
         theirs = facts(target)
         yield from map(_builder, sorted(names, key=lambda name: _distance(name, theirs))[:NEAREST])
-    yield class_of(cls)
+    yield class_of(type(target))
+
+
+def _names(cls: type[nn.Module]) -> list[str]:
+    """The builders that make a model of that class."""
+    return [name for name in _builders.names() if _builders.model_class(name) is cls]
 
 
 def _distance(name: str, theirs: Facts) -> int:
