@@ -205,7 +205,8 @@ def structure_of(recipe: Recipe) -> Structure:
     heads = next((c.heads for c in reversed(changes) if c.heads is not None), None)
     untrained = next((not c.trained for c in reversed(changes) if c.reclassed or c.trained), False)
     model, names = recipe.structure(), recipe.categories()
-    return Structure(model, recipe.source, heads, recipe.example, names, untrained=untrained)
+    defined = tuple(text for change in changes for text in change.code.definitions)
+    return Structure(model, recipe.source, heads, recipe.example, names, defined, untrained=untrained)
 
 
 def trace(recipe: Recipe, *inputs: Tensor | Shape, train: bool = False) -> Trace:

@@ -21,6 +21,7 @@ class Structure:
     heads: paths of the layers that predict the classes, as an edit left them; None where the source knows.
     example: the shape of each input of `forward`, with N = 1, as an edit left them; None where the source knows.
     categories: names of the classes that it predicts, in order; () where they are unknown.
+    definitions: classes and functions that edits have put into the script.
     untrained: whether an edit put new layers where the classes are predicted, which no file has given weights since.
     """
 
@@ -31,11 +32,12 @@ class Structure:
         heads: tuple[str, ...] | None = None,
         example: tuple[Shape, ...] | None = None,
         categories: tuple[str, ...] = (),
+        definitions: tuple[str, ...] = (),
         *,
         untrained: bool = False,
     ) -> None:
         self.model, self.source, self.heads = model, source, heads
-        self.categories, self.untrained = categories, untrained
+        self.categories, self.definitions, self.untrained = categories, definitions, untrained
         self.example = source.example if example is None else example
 
     @cached_property

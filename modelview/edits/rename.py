@@ -1,22 +1,21 @@
 """Layers under other names."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Annotated, Any, ClassVar
 
 from torch import nn
 
 from modelview.edits.base import EDITS, Change, Edit
-from modelview.edits.neighbours import Place, moved_heads, place_of
+from modelview.edits.neighbours import moved_heads, place_of
+from modelview.edits.renaming_children import Names, Step, plan_steps, steps_code
 from modelview.edits.replace_layer import put
 from modelview.errors import EditError
 from modelview.fields import Ask
 from modelview.names import short
 from modelview.proof import SAME_OUTPUT
-from modelview.rewrite import Wiring, plan_rewiring
-from modelview.script import Code, quoted, reference
 from modelview.structure import Structure
-from modelview.trace.shapes import is_shape
 
 
 @EDITS.register("rename")
@@ -24,9 +23,11 @@ from modelview.trace.shapes import is_shape
 class Rename(Edit):
     """Call modules otherwise, and so what the state_dict calls their tensors: pairs of a path and a new last name.
 
-    Rows of Sequentials can be renamed anywhere; other modules where they are the model's own children, whose
-    forward is written anew with the names. A new name may be given with its whole path or alone.
-    Raises UnknownName for a path that is not there, EditError for a name that is taken or cannot be one.
+    Rows of a Sequential get their names in place. Elsewhere the forward of the module around is written anew with the
+    names; where that cannot be, its own stays, and finds what it asks for by properties with the old names.
+    A new name may be given with its whole path or alone.
+    Raises UnknownName for a path that is not there, EditError for a name that is taken or cannot be one, and where
+    others than the module around read it: rows of a ModuleList or ModuleDict.
     """
 
     title: ClassVar[str] = "Rename"
@@ -40,56 +41,39 @@ class Rename(Edit):
     def plan(self, before: Structure) -> Change:
         if not self.names:
             raise EditError("Name what is to be called otherwise, such as fc = classifier.")
-        places = {place_of(before, old): self._new(before, old, new) for old, new in self.names}
-        if len(places) < len(self.names):
-            raise EditError("A module is renamed twice; give each one new name.")
-        rows = {place: new for place, new in places.items() if place.chain}
-        children = {place.path: new for place, new in places.items() if not place.chain}
-        if deep := [path for path in children if "." in path]:
-            raise EditError(
-                f"`{deep[0]}` is neither a row of a Sequential nor a child of the model itself, so its name stands in "
-                "a forward inside. To load a file with other names, use the renaming of Load weights."
-            )
-        moved = {place.path: place.at(new) for place, new in places.items()}
-        rewired = plan_rewiring(before.model, self._wiring(before, children)) if children else None
-        if rewired is not None and not rewired.traced:
-            raise EditError("The forward of this model cannot be written anew, so its own children keep their names.")
+        new_names = {old: _new_name(before, old, new) for old, new in self.names}
+        steps = plan_steps(before, self._by_parent(before, new_names))
 
         def apply(model: nn.Module) -> nn.Module:
-            for place, new in rows.items():
-                model = _renumbered(model, place, new)
-            return rewired.apply(model) if rewired is not None else model
+            for step in steps:
+                made = step.apply(model.get_submodule(step.parent))
+                model = put(model, step.parent, made) if step.parent else made
+            return model
 
-        lines = tuple(line for place, new in rows.items() for line in _lines(before, place, new))
-        code = Code(lines, imports=("from collections import OrderedDict",) * bool(rows))
-        if rewired is not None:
-            own = rewired.code
-            code = Code((*lines, *own.statements), own.definitions, (*code.imports, *own.imports))
-        summary = ", ".join(f"{old} → {new}" for old, new in moved.items())
-        return Change(summary, apply, code, heads=moved_heads(before, moved), promise=SAME_OUTPUT)
-
-    def _new(self, before: Structure, old: str, new: str) -> str:
-        """The new last name of the module at `old`."""
-        parent = old.rpartition(".")[0]
-        name = new.removeprefix(f"{parent}.") if parent else new
-        place = place_of(before, old)
-        fine = name.isidentifier() or (place.chain and name.isdigit())
-        if not fine or name == place.names[place.index]:
-            raise EditError(f"A new name for `{old}` is another Python name, such as classifier; got {short(new)!r}.")
-        holder = before.model.get_submodule(parent)
-        if hasattr(holder, name):
-            raise EditError(f"`{place.at(name)}` is there already; choose another name for `{old}`.")
-        return name
-
-    def _wiring(self, before: Structure, children: dict[str, str]) -> Wiring:
-        kind = type(before.model).__name__
-        said = ", ".join(f"`{old}` is `{new}`" for old, new in children.items())
-        return Wiring(
-            f"Renamed{kind}",
-            f"{kind} where {said}.",
-            renamed=tuple(children.items()),
-            returns="Tensor" if is_shape(before.trace.output) else "Any",
+        moved = dict(_moved(before.model, new_names))
+        return Change(
+            ", ".join(f"{old} → {_beside(old, new)}" for old, new in new_names.items()),
+            apply,
+            steps_code(before.model, steps),
+            tuple(_notes(steps)),
+            heads=moved_heads(before, moved),
+            promise=SAME_OUTPUT,
         )
+
+    def _by_parent(self, before: Structure, new_names: dict[str, str]) -> dict[str, Names]:
+        """The old and new last names of children, by the path of the module around them, each module once."""
+        paths: dict[int, str] = {}
+        found: dict[str, Names] = {}
+        for old, _ in self.names:
+            parent, _, name = old.rpartition(".")
+            path = paths.setdefault(id(before.model.get_submodule(parent)), parent)
+            others = found.get(path, ())
+            if name in dict(others):
+                raise EditError("A module is renamed twice; give each one new name.")
+            if new_names[old] in dict(others).values():
+                raise EditError(f"`{_beside(old, new_names[old])}` would be there twice; choose another for `{old}`.")
+            found[path] = (*others, (name, new_names[old]))
+        return found
 
 
 def _rows(pairs: Any) -> Iterable[Any]:
@@ -106,20 +90,43 @@ def _pair(pair: Any) -> tuple[str, str]:
     return pair[0].removesuffix("."), pair[1].removesuffix(".")
 
 
-def _renumbered(model: nn.Module, place: Place, name: str) -> nn.Module:
-    """The model with one row of a Sequential called `name`, in its old place."""
-    old = model.get_submodule(place.parent)
-    new = nn.Sequential()
-    for row, child in old.named_children():
-        new.add_module(name if row == place.names[place.index] else row, child)
-    new.training = old.training
-    return put(model, place.parent, new) if place.parent else new
+def _beside(path: str, name: str) -> str:
+    """The path of what has that name where the module at `path` is."""
+    return f"{path.rpartition('.')[0]}.{name}".lstrip(".")
 
 
-def _lines(before: Structure, place: Place, name: str) -> list[str]:
-    here = reference(before.model, place.parent)
-    return [
-        f"rows = list({here}.named_children())",
-        f"rows[{place.index}] = ({quoted(name)}, rows[{place.index}][1])",
-        f"{here} = nn.Sequential(OrderedDict(rows))",
-    ]
+def _new_name(before: Structure, old: str, new: str) -> str:
+    """The new last name of the module at `old`."""
+    place = place_of(before, old)
+    name = new.removeprefix(f"{place.parent}.") if place.parent else new
+    fine = name.isidentifier() and not iskeyword(name) and not name.startswith("__")
+    if not (fine or (place.chain and name.isdigit())) or name == place.names[place.index]:
+        raise EditError(f"A new name for `{old}` is another Python name, such as classifier; got {short(new)!r}.")
+    if hasattr(before.model.get_submodule(place.parent), name):
+        raise EditError(f"`{place.at(name)}` is there already; choose another name for `{old}`.")
+    return name
+
+
+def _moved(model: nn.Module, new_names: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """The path of each renamed module, under all names of the one around it, and the new path; the deepest first."""
+    modules = dict(model.named_modules(remove_duplicate=False))
+    renamed = {(id(modules[old.rpartition(".")[0]]), old.rpartition(".")[2]): new for old, new in new_names.items()}
+    found = {}
+    for path in filter(None, modules):
+        parent, _, name = path.rpartition(".")
+        last = renamed.get((id(modules[parent]), name), name)
+        found[path] = f"{found[parent]}.{last}" if parent else last
+    changed = (path for path in found if path.rpartition(".")[2] != found[path].rpartition(".")[2])
+    yield from ((path, found[path]) for path in sorted(changed, key=lambda path: -path.count(".")))
+
+
+def _notes(steps: Iterable[Step]) -> Iterator[str]:
+    kept = {}
+    for step in steps:
+        if step.renaming is not None and step.renaming.rewired is None:
+            kept[step.renaming.wiring.class_name] = [f"`{old}`" for old, _ in step.renaming.wiring.renamed]
+    for name, olds in kept.items():
+        yield (
+            f"The forward that {name} inherits still says {' and '.join(olds)}, which it answers by "
+            f"{'a property' if len(olds) == 1 else 'properties'}. A whole-model file cannot hold such a class."
+        )

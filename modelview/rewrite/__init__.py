@@ -3,7 +3,21 @@
 from modelview.rewrite.cut import Cut, plan_cut
 from modelview.rewrite.drafting import camel, free_names
 from modelview.rewrite.hands import Hand
+from modelview.rewrite.renaming import Renaming, plan_renaming
 from modelview.rewrite.rewiring import Rewired, plan_rewiring
 from modelview.rewrite.wiring import Tap, Turn, Wiring
 
-__all__ = ["Cut", "Hand", "Rewired", "Tap", "Turn", "Wiring", "camel", "free_names", "plan_cut", "plan_rewiring"]
+__all__ = [
+    "Cut",
+    "Hand",
+    "Renaming",
+    "Rewired",
+    "Tap",
+    "Turn",
+    "Wiring",
+    "camel",
+    "free_names",
+    "plan_cut",
+    "plan_renaming",
+    "plan_rewiring",
+]
