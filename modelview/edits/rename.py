@@ -52,7 +52,7 @@ class Rename(Edit):
 
         moved = dict(_moved(before.model, new_names))
         return Change(
-            ", ".join(f"{old} → {_beside(old, new)}" for old, new in new_names.items()),
+            ", ".join(f"{old} → {moved[old]}" for old in new_names),
             apply,
             steps_code(before.model, steps),
             tuple(_notes(steps)),
@@ -111,7 +111,7 @@ def _moved(model: nn.Module, new_names: dict[str, str]) -> Iterator[tuple[str, s
     """The path of each renamed module, under all names of the one around it, and the new path; the deepest first."""
     modules = dict(model.named_modules(remove_duplicate=False))
     renamed = {(id(modules[old.rpartition(".")[0]]), old.rpartition(".")[2]): new for old, new in new_names.items()}
-    found = {}
+    found: dict[str, str] = {}
     for path in filter(None, modules):
         parent, _, name = path.rpartition(".")
         last = renamed.get((id(modules[parent]), name), name)

@@ -12,7 +12,7 @@ from torch import fx, nn
 from modelview.edits.neighbours import place_of
 from modelview.edits.replace_layer import placing
 from modelview.errors import EditError
-from modelview.rewrite import Renaming, Wiring, plan_renaming
+from modelview.rewrite import Renaming, Wiring, is_identifier, plan_renaming
 from modelview.script import Code, quoted, reference
 from modelview.structure import Structure
 from modelview.trace.shapes import is_shape
@@ -88,7 +88,7 @@ def _statements(model: nn.Module, steps: list[Step]) -> Iterator[str]:
         yield from lines
         return
     blocks = [reference(model, step.parent) for step in steps]
-    inner = (re.sub(r"\bmodel\.", "block.", line) for line in lines)
+    inner = (re.sub(r"\bmodel(?=[.\[,])", "block", line) for line in lines)
     if len(blocks) == 1:
         yield f"block = {blocks[0]}"
         yield from inner
@@ -112,7 +112,7 @@ def _step(before: Structure, parent: str, names: Names, defined: dict[str, str])
         returns="Tensor" if calls and is_shape(calls[0].outputs) else "Any",
     )
     renaming = plan_renaming(holder, wiring, defined, inside=bool(parent))
-    if renaming.rewired is None and isinstance(holder, _CONTAINERS):
+    if renaming.rewired is None and (isinstance(holder, _CONTAINERS) or not all(map(is_identifier, dict(names)))):
         raise EditError(
             f"`{parent}.{names[0][0]}` is a row of a {kind}, whose forward goes through its rows in a way that cannot "
             "be written anew, so they keep their names."
@@ -175,6 +175,7 @@ def _with_rows(holder: nn.Module, *, names: dict[str, str], keep_class: bool) ->
         holder._modules = rows
         return holder
     new = nn.Sequential()
-    new._modules.update(rows)
+    for name, child in rows.items():
+        new.add_module(name, child)
     new.training = holder.training
     return new

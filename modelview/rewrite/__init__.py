@@ -6,6 +6,7 @@ from modelview.rewrite.hands import Hand
 from modelview.rewrite.renaming import Renaming, plan_renaming
 from modelview.rewrite.rewiring import Rewired, plan_rewiring
 from modelview.rewrite.wiring import Tap, Turn, Wiring
+from modelview.rewrite.writing import is_identifier
 
 __all__ = [
     "Cut",
@@ -17,6 +18,7 @@ __all__ = [
     "Wiring",
     "camel",
     "free_names",
+    "is_identifier",
     "plan_cut",
     "plan_renaming",
     "plan_rewiring",

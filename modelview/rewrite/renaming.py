@@ -9,7 +9,7 @@ from torch import fx, nn
 
 from modelview.rewrite.classes import ANY, titled
 from modelview.rewrite.drafting import MOST_CHARACTERS, class_name
-from modelview.rewrite.rewired_code import base_name
+from modelview.rewrite.rewired_code import base_name, moved_lines
 from modelview.rewrite.rewiring import Rewired, plan_rewiring
 from modelview.rewrite.wiring import Wiring
 from modelview.script import Code
@@ -87,9 +87,8 @@ def _answering(new: str) -> property:
 def _properties(module: nn.Module, wiring: Wiring) -> Code:
     base, own = base_name(type(module))
     lines = [f"class {wiring.class_name}({base}):", *titled(wiring.title)]
-    moved = []
+    typed = "" if own else "  # type: ignore[override]"  # the class above it says that it can be set
     for old, new in wiring.renamed:
-        lines += ["", "    @property", f"    def {old}(self) -> Any:", f"        return self.{new}"]
-        moved += [f"model.{new} = model.{old}", f"del model.{old}"]
-    statements = (*moved, f"model.__class__ = {wiring.class_name}")
+        lines += ["", "    @property", f"    def {old}(self) -> Any:{typed}", f"        return self.{new}"]
+    statements = (*moved_lines(module, wiring.renamed), f"model.__class__ = {wiring.class_name}")
     return Code(statements, ("\n".join(lines),), (ANY, *own))

@@ -1,7 +1,7 @@
 """A rewired forward as a class that a person would write."""
 
 import inspect
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from torch import fx, nn
 
@@ -14,8 +14,8 @@ from modelview.rewrite.holding import spelled
 from modelview.rewrite.statements import Body
 from modelview.rewrite.values import Untraceable
 from modelview.rewrite.wiring import Turn, Wiring
-from modelview.rewrite.writing import Expressions, import_line
-from modelview.script import Code, quoted
+from modelview.rewrite.writing import Expressions, import_line, is_identifier
+from modelview.script import Code, quoted, reference
 
 Codes = dict[str, Code]
 """What makes each new layer, by its name."""
@@ -85,10 +85,16 @@ def _class(model: nn.Module, wiring: Wiring, codes: Codes, forward: list[str], i
     head = [f"class {wiring.class_name}({base}):", *titled(wiring.title), "", *types]
     statements = [f"model.__class__ = {wiring.class_name}"]
     statements += [f"model.{name} = {code.statements[0]}" for name, code in codes.items()]
-    for old, new in wiring.renamed:
-        statements += [f"model.{new} = model.{old}", f"del model.{old}"]
+    statements += moved_lines(model, wiring.renamed)
     used = (ANY,) * bool(types)
     return Code(tuple(statements), ("\n".join([*head, *forward]),), (*imports, *own, *more, *used))
+
+
+def moved_lines(model: nn.Module, renamed: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Statements that give children of `model` other names."""
+    for old, new in renamed:
+        yield f"model.{new} = {reference(model, old)}"
+        yield f"del model.{old}" if is_identifier(old) else f"delattr(model, {quoted(old)})"
 
 
 def base_name(kind: type[nn.Module]) -> tuple[str, tuple[str, ...]]:

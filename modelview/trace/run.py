@@ -78,7 +78,7 @@ def materialised(model: nn.Module) -> nn.Module:
                 values[id(tensor)] = _filled(name, tensor) if tensor.is_meta else tensor
     twins: dict[int, nn.Module] = {}
     for module in modules:
-        twin = twins[id(module)] = module.__class__.__new__(module.__class__)
+        twin = twins[id(module)] = object.__new__(type(module))  # a GraphModule's own makes one more class
         for key, value in vars(module).items():  # dicts are copied, or a hook on the one would be on the other
             twin.__dict__[key] = value.copy() if isinstance(value, dict) else value
     for twin in twins.values():
