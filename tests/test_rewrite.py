@@ -682,5 +682,5 @@ def test_rows_that_a_new_forward_calls_by_name_are_not_numbered_anew() -> None:
         Truncate("features.4.squeeze"),
     ):
         check_recipe(opened.then(edit))
-    with pytest.raises(EditError, match="neither a row of a Sequential nor a child"):
+    with pytest.raises(EditError, match="`features` is not called as a whole"):
         opened.then(Rename((("features.0", "stem"),))).check()

@@ -68,6 +68,11 @@ RECIPES: dict[str, tuple[str, list[Edit]]] = {
             InsertLayer("features.0", "Dropout(0.1)", name="drop"),
         ],
     ),
+    "renamed_inside": (
+        "squeezenet1_1",
+        [Rename((("features.3.squeeze", "reduce"), ("features.4.squeeze", "reduce"), ("features.3", "fire")))],
+    ),
+    "renamed_by_properties": ("raft_small", [Rename((("feature_encoder", "features"),))]),
     "renamed": ("vgg11", [Rename((("features.0", "stem"), ("classifier", "head")))]),
     "first_children": ("resnet18", [FirstChildren(2), Prefix("backbone.")]),
     "in_a_chain": (
@@ -132,6 +137,17 @@ AWKWARD: dict[str, Recipe] = {
     ).then(AddOutputs("layers.down")),
     "skips_by_number": mv.open(
         "modelview:modulelist", rows=["DoubleConv(_, 8)", "Down(_, 16)", "Up(_, 8)", "UNet(_, 2)"]
+    ),
+    "a_part_of_torch_renamed": opened("vit_b_16").then(
+        Rename((("encoder.layers.encoder_layer_1.self_attention.out_proj", "out"),))
+    ),
+    "numbers_renamed": opened("deeplabv3_mobilenet_v3_large").then(
+        Rename((("classifier.0.convs.4.1", "conv"), ("classifier.0", "pyramid"), ("backbone.1", "first")))
+    ),
+    "classes_of_the_script_renamed": mv.open("modelview:unet").then(
+        Rename(
+            (("inc.double_conv", "body"), ("down1.maxpool_conv.1", "convs"), ("outc.conv", "last"), ("outc", "head"))
+        )
     ),
     "a_long_line": opened("densenet121").then(
         InsertLayer("features.denseblock4.denselayer1.norm1", "Conv2d(kernel_size=1)", "around", "extra")
