@@ -51,7 +51,8 @@ def head_paths(before: Structure) -> tuple[str, ...]:
         found = head_sites(before.source, 7).layers
     except EditError:  # a model without classes
         return ()
-    return tuple(path for path, _, _ in found if path in modules and not is_auxiliary(path))
+    paths = (before.now(path) for path, _, _ in found if not is_auxiliary(path))
+    return tuple(path for path in paths if path in modules)
 
 
 def is_auxiliary(path: str) -> bool:

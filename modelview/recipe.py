@@ -206,7 +206,8 @@ def structure_of(recipe: Recipe) -> Structure:
     untrained = next((not c.trained for c in reversed(changes) if c.reclassed or c.trained), False)
     model, names = recipe.structure(), recipe.categories()
     defined = tuple(text for change in changes for text in change.code.definitions)
-    return Structure(model, recipe.source, heads, recipe.example, names, defined, untrained=untrained)
+    moved = tuple(change.moved for change in changes)
+    return Structure(model, recipe.source, heads, recipe.example, names, defined, moved, untrained=untrained)
 
 
 def trace(recipe: Recipe, *inputs: Tensor | Shape, train: bool = False) -> Trace:

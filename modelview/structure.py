@@ -14,6 +14,10 @@ from modelview.trace.records import Call, Trace
 from modelview.trace.run import trace_module
 
 
+Moves = tuple[tuple[str, str], ...]
+"""Paths and new paths of modules, the deepest first."""
+
+
 class Structure:
     """A model on meta in eval mode, shared between everybody who looks: read it, never change it.
 
@@ -22,6 +26,7 @@ class Structure:
     example: the shape of each input of `forward`, with N = 1, as an edit left them; None where the source knows.
     categories: names of the classes that it predicts, in order; () where they are unknown.
     definitions: classes and functions that edits have put into the script.
+    moved: what each edit has given other names, the first edit first.
     untrained: whether an edit put new layers where the classes are predicted, which no file has given weights since.
     """
 
@@ -33,11 +38,13 @@ class Structure:
         example: tuple[Shape, ...] | None = None,
         categories: tuple[str, ...] = (),
         definitions: tuple[str, ...] = (),
+        moved: tuple[Moves, ...] = (),
         *,
         untrained: bool = False,
     ) -> None:
         self.model, self.source, self.heads = model, source, heads
-        self.categories, self.definitions, self.untrained = categories, definitions, untrained
+        self.categories, self.untrained = categories, untrained
+        self.definitions, self.moved = definitions, moved
         self.example = source.example if example is None else example
 
     @cached_property
@@ -61,6 +68,13 @@ class Structure:
         if path not in modules:
             raise unknown("module", path, filter(None, modules))
         return modules[path]
+
+    def now(self, path: str) -> str:
+        """The path of a module that the source has at `path`, under the names that edits gave it."""
+        for moves in self.moved:
+            above = next((old for old, _ in moves if path == old or path.startswith(f"{old}.")), None)
+            path = path if above is None else dict(moves)[above] + path[len(above) :]
+        return path
 
     def calls(self, path: str) -> list[Call]:
         """The calls of the module at `path` in the example pass, under whatever name it was recorded."""

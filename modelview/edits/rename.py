@@ -56,7 +56,8 @@ class Rename(Edit):
             apply,
             steps_code(before.model, steps),
             tuple(_notes(steps)),
-            heads=moved_heads(before, moved),
+            heads=None if before.heads is None else moved_heads(before, moved),
+            moved=tuple(moved.items()),
             promise=SAME_OUTPUT,
         )
 

@@ -30,15 +30,14 @@ Named = tuple[str, str]
 
 @dataclass(frozen=True)
 class Site:
-    """Where a head stands, and what a plain one for the new number of classes is."""
+    """Where a head stands, and what a plain one for the new number of classes is.
+
+    auxiliary: it only helps training, as the aux heads of googlenet and deeplab do.
+    """
 
     path: str
     layer: str
-
-    @property
-    def auxiliary(self) -> bool:
-        """Whether it only helps training, as the aux heads of googlenet and deeplab do."""
-        return is_auxiliary(self.path)
+    auxiliary: bool = False
 
 
 @EDITS.register("swap_head")
@@ -103,17 +102,20 @@ class SwapHead(Edit):
         """The heads that stand in the model, and the numbers beside them that follow the classes."""
         modules = dict(before.model.named_modules(remove_duplicate=False))
         if before.heads is not None:
-            return [Site(path, self._plain(before, path)) for path in before.heads if path in modules], ()
+            heads = [path for path in before.heads if path in modules]
+            return [Site(path, self._plain(before, path), is_auxiliary(path)) for path in heads], ()
         if before.source.heads_by_output:
             path = output_layer(before)
             return [Site(path, self._plain(before, path))] if path else [], ()
         found = head_sites(before.source, self.num_classes)
         sites = []
-        for path, old, new in found.layers:
-            if path in modules:
+        for given, old, new in found.layers:
+            if (path := before.now(given)) in modules:
                 untouched = type(modules[path]) is type(old)
-                sites.append(Site(path, written(new) if untouched else self._plain(before, path)))
-        return sites, tuple(a for a in found.attributes if a[0] in modules)
+                layer = written(new) if untouched else self._plain(before, path)
+                sites.append(Site(path, layer, is_auxiliary(given)))
+        attributes = ((before.now(path), name, value) for path, name, value in found.attributes)
+        return sites, tuple(a for a in attributes if a[0] in modules)
 
     def _plain(self, before: Structure, path: str) -> str:
         """A plain head that takes what the module at `path` is given."""
