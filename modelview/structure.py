@@ -13,7 +13,6 @@ from modelview.sources.base import Shape, Source
 from modelview.trace.records import Call, Trace
 from modelview.trace.run import trace_module
 
-
 Moves = tuple[tuple[str, str], ...]
 """Paths and new paths of modules, the deepest first."""
 
