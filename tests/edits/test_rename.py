@@ -94,6 +94,23 @@ def test_what_stands_inside_another_may_be_renamed_with_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "names", "summary"),
+    [
+        (
+            "googlenet",
+            {"aux1": "helper", "aux1.fc2": "last"},
+            "helper.last → Linear(1024, 3) · aux2.fc2 → Linear(1024, 3) · fc → Linear(1024, 3)",
+        ),
+        ("ssdlite320_mobilenet_v3_large", {"head": "top"}, "6 predictor layers → 3 classes"),
+    ],
+)
+def test_every_head_is_found_where_it_is_now(name: str, names: dict[str, str], summary: str) -> None:
+    recipe = of(name).then(Rename(tuple(names.items()))).then(SwapHead(3))
+    recipe.check()
+    assert recipe.changes()[1].summary == summary
+
+
+@pytest.mark.parametrize(
     ("name", "path", "kind"),
     [
         ("squeezenet1_1", "features.3.squeeze", ""),
