@@ -104,12 +104,14 @@ def _step(before: Structure, parent: str, names: Names, defined: dict[str, str])
         return _row_step(before.model, parent, names, keep_class=not place.chain)
     kind = type(holder).__name__
     said = ", ".join(f"`{old}` is `{new}`" for old, new in names)
-    calls = before.calls(parent)
+    call = next(iter(before.calls(parent)), None)
+    given = call.inputs if call and isinstance(call.inputs, tuple | list) else (None,)
     wiring = Wiring(
         f"Renamed{kind.lstrip('_')}",
         f"{kind} where {said}.",
         renamed=names,
-        returns="Tensor" if calls and is_shape(calls[0].outputs) else "Any",
+        returns="Tensor" if call and is_shape(call.outputs) else "Any",
+        takes="Tensor" if not parent or is_shape(given) or all(map(is_shape, given)) else "Any",
     )
     renaming = plan_renaming(holder, wiring, defined, inside=bool(parent))
     if renaming.rewired is None and (isinstance(holder, _CONTAINERS) or not all(map(is_identifier, dict(names)))):

@@ -55,19 +55,20 @@ def class_code(
     return Code((f"model = {name}(model)",), ("\n".join(lines),), tuple(imports))
 
 
-def forward_lines(draft: Draft, block: str, returns: str) -> tuple[list[str], dict[str, None]]:
+def forward_lines(draft: Draft, block: str, returns: str, takes: str = "Tensor") -> tuple[list[str], dict[str, None]]:
     """The method `forward`, indented as in a class, and the imports that it needs.
 
-    block: the path of a module that gets a variable, "" for none.
+    block: the path of a module that gets a variable, "" for none. takes: the annotation of each argument.
     """
     here = spelled(draft.kept, block, "self") if block else ""
     expressions = Expressions(lambda path: _shortened(spelled(draft.kept, path, "self"), here))
     body = Body(draft.graph, expressions, {"block"} if block else set())
-    inputs = "".join(f", {node.target}: Tensor" for node in body.inputs)
+    inputs = "".join(f", {node.target}: {takes}" for node in body.inputs)
     inner = (by_name(line) for line in _with_block(body.lines, here))
     lines = [*laid_out([f"def forward(self{inputs}) -> {returns}:"], 4), *indented(inner)]
-    imports = {"from torch import Tensor": None, **expressions.imports}
-    return lines, imports | ({ANY: None} if "Any" in returns else {})
+    tensors: dict[str, None] = {"from torch import Tensor": None} if "Tensor" in returns + takes else {}
+    imports = {**tensors, **expressions.imports}
+    return lines, imports | ({ANY: None} if "Any" in returns + takes else {})
 
 
 def titled(title: str) -> list[str]:

@@ -87,7 +87,8 @@ def _answering(new: str) -> property:
 def _properties(module: nn.Module, wiring: Wiring) -> Code:
     base, own = base_name(type(module))
     lines = [f"class {wiring.class_name}({base}):", *titled(wiring.title)]
-    typed = "" if own else "  # type: ignore[override]"  # the class above it says that it can be set
+    untyped = type(module).__module__.startswith("torchvision.")
+    typed = "" if untyped else "  # type: ignore[override]"  # the class above it says that it can be set
     for old, new in wiring.renamed:
         lines += ["", "    @property", f"    def {old}(self) -> Any:{typed}", f"        return self.{new}"]
     statements = (*moved_lines(module, wiring.renamed), f"model.__class__ = {wiring.class_name}")

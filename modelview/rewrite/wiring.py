@@ -43,7 +43,7 @@ class Wiring:
     replaced: (child, text) of children of the model that become other layers.
     renamed: (child, new name) of children of the model that are called otherwise, and stand last.
     wrapped: the attribute that holds the model as it was, "" to keep its own names.
-    returns: the annotation of the result.
+    returns: the annotation of the result. takes: that of each argument.
     """
 
     class_name: str
@@ -59,6 +59,7 @@ class Wiring:
     renamed: Tail = ()
     wrapped: str = ""
     returns: str = "Tensor"
+    takes: str = "Tensor"
 
     @property
     def n_calls(self) -> dict[str, int]:
