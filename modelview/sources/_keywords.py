@@ -17,12 +17,16 @@ SIMPLE: tuple[type, ...] = (bool, int, float, str)
 
 @dataclass(frozen=True)
 class Keyword:
-    """One keyword of a builder. kind: the type of its values; choices: all of them, where they are few."""
+    """One keyword of a builder or class. kind: the type of its values; choices: all of them, where they are few.
+
+    required: it has no default.
+    """
 
     name: str
     default: object
     kind: str
     choices: tuple[object, ...] = ()
+    required: bool = False
 
 
 def checked(name: str, keywords: Mapping[str, object], takes: Mapping[str, inspect.Parameter]) -> Keywords:
@@ -86,12 +90,13 @@ def _frozen(value: object) -> object:
 
 def keywords_of(name: str) -> tuple[Keyword, ...]:
     """Everything that may be set with plain values, for a form. Raises UnknownName."""
-    return tuple(row for parameter in declared(name).values() if (row := _row(parameter)) is not None)
+    return tuple(row for parameter in declared(name).values() if (row := keyword(parameter)) is not None)
 
 
-def _row(parameter: inspect.Parameter) -> Keyword | None:
-    """None for what takes a module, a function or the like, and for what is refused."""
-    default = None if parameter.default is inspect.Parameter.empty else parameter.default
+def keyword(parameter: inspect.Parameter) -> Keyword | None:
+    """The parameter as a keyword; None for what takes a module, a function or the like, and for what is refused."""
+    required = parameter.default is inspect.Parameter.empty
+    default = None if required else parameter.default
     kinds = [kind for kind in _alternatives(parameter.annotation) if kind is not type(None)]
     if parameter.name == "quantize":
         return None
@@ -102,7 +107,7 @@ def _row(parameter: inspect.Parameter) -> Keyword | None:
         kind = tuple
     if kind is None:
         return None
-    return Keyword(parameter.name, _frozen(default), kind.__name__, (False, True) if kind is bool else ())
+    return Keyword(parameter.name, _frozen(default), kind.__name__, (False, True) if kind is bool else (), required)
 
 
 def _is_row(annotation: Any) -> bool:

@@ -17,13 +17,15 @@ from modelview.layers import KNOWN
 from modelview.names import short, unknown
 from modelview.script import WIDTH, Code, quoted
 from modelview.sources import _builders
-from modelview.sources._keywords import SIMPLE, Keywords, checked
+from modelview.sources._keywords import SIMPLE, Keyword, Keywords, checked, keyword
 from modelview.sources._making import for_real, on_meta, require_known, require_number, require_seed
 from modelview.sources.base import SOURCES, Progress, Shape, Source
 from modelview.sources.torchvision import torchvision
 
 SIDES = {"Inception3": 299}
 SIDE = 224
+FEW = 4
+"""So many classes are named one by one where one of them is to be given."""
 MOST_IN_LIST = 100_000
 """Numbers in lists are layers and widths; a larger one is a slip that would take minutes to fail."""
 
@@ -138,6 +140,22 @@ def parameters(name: str) -> Mapping[str, Parameter]:
     return {p.name: p for p in _signature(name) if _takes_class(p) or _takes_plain(p.annotation)}
 
 
+def keywords_of_class(name: str) -> tuple[Keyword, ...]:
+    """Everything that can be said to the class of that name, for a form; a class is given by its name.
+
+    Raises UnknownName, EditError.
+    """
+    return tuple(row for parameter in parameters(name).values() if (row := _keyword(parameter, name)) is not None)
+
+
+def _keyword(parameter: Parameter, name: str) -> Keyword | None:
+    if not _takes_class(parameter):
+        return keyword(parameter)
+    known = tuple(_classes(parameter, name))
+    required = parameter.default is Parameter.empty
+    return Keyword(parameter.name, None, "class", known if len(known) <= FEW else (), required)
+
+
 def torchvision_class(name: str, *, seed: int = 0, **keywords: Any) -> TorchvisionClass:
     """The class of that name with these arguments, looked at closely enough that it can be built.
 
@@ -188,6 +206,10 @@ def _takes_plain(annotation: Any) -> bool:
     return any(kind in SIMPLE for kind in kinds) or any(lists)
 
 
+def _takes_lists_alone(parameter: Parameter) -> bool:
+    return all(get_origin(kind) in (list, tuple) for kind in _kinds(parameter.annotation))
+
+
 def _classes(parameter: Parameter, name: str) -> dict[str, Any]:
     """The classes that may be given for a parameter of the class `name`, by their names."""
     for kind in _kinds(parameter.annotation):
@@ -202,6 +224,8 @@ def _classes(parameter: Parameter, name: str) -> dict[str, Any]:
 def _value(parameter: Parameter, value: Any, name: str) -> Any:
     """What the class is given: a class for its name, a list where it declares one. Raises UnknownName, EditError."""
     if value is None or not _takes_class(parameter):
+        if _takes_lists_alone(parameter) and not isinstance(value, tuple | None):
+            raise EditError(f"{_said(parameter, name)} Got {short(repr(value))}.")
         return _listed(value, parameter.annotation)
     known = _classes(parameter, name)
     if not isinstance(value, str):
@@ -225,7 +249,7 @@ def _said(parameter: Parameter, name: str) -> str:
         kinds = map(get_origin, _kinds(parameter.annotation))
         return f"{parameter.name} is {'a list' if {list, tuple} & set(kinds) else 'a plain value'}."
     known = list(_classes(parameter, name))
-    some = f", such as {' or '.join(map(repr, known))}" if len(known) < 5 else ""
+    some = f", such as {' or '.join(map(repr, known))}" if len(known) <= FEW else ""
     return f"{parameter.name} is the name of a class{some}."
 
 

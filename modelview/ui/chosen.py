@@ -8,23 +8,26 @@ from modelview import downloads
 from modelview.errors import ModelviewError
 from modelview.opening import open_recipe
 from modelview.render import text
-from modelview.sources.torchvision import ModelRow, Torchvision, WeightsView, weights_view
+from modelview.sources.torchvision import ModelRow, Torchvision, WeightsView, keywords_of, weights_view
 from modelview.ui import keywords, parts, places, state
-from modelview.ui.catalogue import rows
-from modelview.ui.inputs import shape_form
+from modelview.ui.catalogue import rows as models
+from modelview.ui.inputs import seed_field, shape_form
 
 RANDOM = "random"
 
 
 def draw(name: str) -> None:
     """The form for the model `name`, and the button that opens it."""
-    row = next(row for row in rows() if row.name == name)
+    row = next(row for row in models() if row.name == name)
     with st.container(border=True, key="chosen"):
         st.markdown(f"**{parts.plain(name)}** · {parts.plain(row.task)} · {text.short(row.n_parameters)} parameters")
         weights, seed = _weights(row)
         try:
             with st.expander("Builder keywords", key=f"open.{name}.keywords"):
-                values = keywords.keyword_form(name)
+                rows = keywords_of(name)
+                if not rows:
+                    st.caption("This builder takes none.")
+                values = keywords.keyword_form(rows, f"open.{name}")
             example = Torchvision(name, weights, seed, tuple(values.items())).example
         except ModelviewError as error:
             parts.refuse(error)
@@ -42,8 +45,7 @@ def _weights(row: ModelRow) -> tuple[str | None, int]:
     left, right = st.columns([3, 1], gap="small")
     weights = left.selectbox("Weights", options, key=f"open.{row.name}.weights", filter_mode="contains")
     if weights == RANDOM:
-        seed = right.number_input("Seed", value=0, step=1, key=f"open.{row.name}.seed")
-        return None, int(seed)
+        return None, seed_field(right, f"open.{row.name}.seed")
     view = weights_view(Torchvision(row.name, weights))
     if view is not None:
         _about(view)

@@ -1,4 +1,4 @@
-"""The building part of the Open page: a U-Net from a few fields, or a container from rows of layers."""
+"""The building part of the Open page: a U-Net or a class from a few fields, or a container from rows of layers."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -15,10 +15,12 @@ from modelview.render import text
 from modelview.sources.base import Shape, Source
 from modelview.sources.composed import BLOCKS, Composed, Models, Rows, Step, steps
 from modelview.sources.unet import UNet
-from modelview.ui import parts, places, state
-from modelview.ui.inputs import shape_form
+from modelview.ui import classes, parts, places, state
+from modelview.ui.asked import Unfilled
+from modelview.ui.inputs import seed_field, shape_form
 
 UNET = "U-Net"
+CLASS = "torchvision class"
 CONTAINERS = {"Sequential": "sequential", "ModuleList": "modulelist", "ModuleDict": "moduledict"}
 FIRST = (
     ("conv1", "Conv2d(_, 32, 3, padding=1)"),
@@ -40,17 +42,20 @@ ROW_PX = 35
 @st.fragment
 def draw() -> None:
     """Choose what to build, fill it in, open it."""
-    with st.expander(
-        "Build a U-Net, Sequential, ModuleList or ModuleDict", icon=":material/construction:", key="build"
-    ):
-        kinds = [UNET, *CONTAINERS]
-        kind = st.pills("What to build", kinds, default=UNET, required=True, key="build.kind")
-        fill_in = _unet if kind == UNET else partial(_container, CONTAINERS[str(kind)])
+    title = "Build a U-Net, Sequential, ModuleList, ModuleDict, or a class of torchvision"
+    with st.expander(title, icon=":material/construction:", key="build"):
+        forms = {UNET: _unet, CLASS: classes.fill_in}
+        forms |= {label: partial(_container, container) for label, container in CONTAINERS.items()}
+        kind = st.pills("What to build", [UNET, *CONTAINERS, CLASS], default=UNET, required=True, key="build.kind")
         try:
-            _offer(*fill_in())
+            _offer(*forms[str(kind)]())
+        except Unfilled as error:
+            st.info(parts.sentence(str(error)), icon=":material/edit_note:")
         except ModelviewError as error:
             parts.refuse(error)
-            st.button("Open", key="build.open", type="primary", disabled=True)
+        else:
+            return
+        st.button("Open", key="build.open", type="primary", disabled=True)
 
 
 def _unet() -> tuple[Source, tuple[Shape, ...]]:
@@ -67,7 +72,7 @@ def _unet() -> tuple[Source, tuple[Shape, ...]]:
         key="build.unet.halved",
         help="As newer checkpoints have it: 17.3 M parameters for 3 channels and 1 class, 13.4 M without.",
     )
-    source = UNet(n_channels, n_classes, bilinear, halved, _seed(seed))
+    source = UNet(n_channels, n_classes, bilinear, halved, seed_field(seed, "build.seed"))
     st.markdown("Input")
     return source, shape_form(source.example, source.example, key="build.unet.input")
 
@@ -76,7 +81,7 @@ def _container(container: str) -> tuple[Source, tuple[Shape, ...]]:
     """The container of the rows that were filled in. Raises EditError for rows that cannot stand in it."""
     left, right = st.columns([2, 1], gap="small")
     typed = left.text_input("Input", "1, 3, 224, 224", key="build.input", help="The shape, N = 1 first.")
-    seed = _seed(right)
+    seed = seed_field(right, "build.seed")
     own = _own()
     left, right = st.columns([3, 2], gap="small")
     with left:
@@ -153,10 +158,6 @@ def _offer(source: Source, shapes: tuple[Shape, ...]) -> None:
 
 def _number(place: Any, label: str, default: int, key: str) -> int:
     return int(place.number_input(label, value=default, step=1, key=key) or 0)
-
-
-def _seed(place: Any) -> int:
-    return int(place.number_input("Seed", value=0, step=1, key="build.seed", help="Of the random weights.") or 0)
 
 
 def _shape(typed: str) -> Shape:

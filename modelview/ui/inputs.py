@@ -1,4 +1,6 @@
-"""Ask for the shape of each input."""
+"""Ask for the shape of each input, and for the seed of random weights."""
+
+from typing import Any
 
 import streamlit as st
 
@@ -25,6 +27,11 @@ def shape_form(example: tuple[Shape, ...], now: tuple[Shape, ...], key: str) -> 
         _one(shape, f"{key}.{number}", f"Input {number + 1}" if len(example) > 1 else "", fresh=fresh)
         for number, shape in enumerate(shapes)
     )
+
+
+def seed_field(place: Any, key: str) -> int:
+    """The seed that was filled in. place: a container, or st itself."""
+    return int(place.number_input("Seed", value=0, step=1, key=key, help="Of the random weights.") or 0)
 
 
 def _one(shape: Shape, key: str, title: str, *, fresh: bool) -> Shape:

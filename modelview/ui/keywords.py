@@ -1,46 +1,47 @@
-"""A builder's keywords as a form."""
+"""The keywords of a builder or class as a form."""
 
 import ast
+from collections.abc import Iterable
 from typing import Any
 
 import streamlit as st
 
 from modelview.errors import EditError
 from modelview.names import short
-from modelview.sources.torchvision import Keyword, keywords_of
+from modelview.sources.torchvision import Keyword
 
-AS_IS = "as the builder has it"
+AS_IS = "as it is without"
+EXAMPLES = {"tuple": "[3, 4, 6, 3]", "class": "BatchNorm2d"}
+"""What may stand in a field, by the kind of its values."""
 
 
-def keyword_form(name: str) -> dict[str, Any]:
-    """The keywords of the model `name` that were given another value than the builder's own.
+def keyword_form(rows: Iterable[Keyword], key: str) -> dict[str, Any]:
+    """What was given to these keywords, where it is another value than their own. key: what each widget's begins with.
 
     Raises EditError for a text that is no plain value.
     """
-    rows = keywords_of(name)
-    if not rows:
-        st.caption("This builder takes none.")
-    typed = [(row, _widget(row, f"open.{name}.{row.name}")) for row in rows]
+    typed = [(row, _widget(row, f"{key}.{row.name}")) for row in rows]
     values = ((row, _value(row, value)) for row, value in typed)
     return {row.name: value for row, value in values if value is not None and value != row.default}
 
 
 def _widget(row: Keyword, key: str) -> Any:
     default: Any = row.default
+    empty = EXAMPLES.get(row.kind) if row.required else AS_IS
     if row.choices:
         choices = [choice for choice in row.choices if choice is not None]
-        index = choices.index(row.default) if row.default in choices else None
-        return st.selectbox(row.name, choices, index, key=key, placeholder=AS_IS)
+        index = 0 if row.required else choices.index(default) if default in choices else None
+        return st.selectbox(row.name, choices, index, key=key, placeholder=empty)
     if row.kind == "int":
-        return st.number_input(row.name, value=default, step=1, key=key, placeholder=AS_IS)
+        return st.number_input(row.name, value=default, step=1, key=key, placeholder=empty)
     if row.kind == "float":
-        return st.number_input(row.name, value=default, step=0.05, key=key, placeholder=AS_IS)
-    return st.text_input(row.name, key=key, placeholder=AS_IS if row.default is None else repr(row.default))
+        return st.number_input(row.name, value=default, step=0.05, key=key, placeholder=empty)
+    return st.text_input(row.name, key=key, placeholder=empty if default is None else repr(default))
 
 
 def _value(row: Keyword, value: Any) -> Any:
     if row.kind != "tuple" or value is None:
-        return value or None if row.kind == "str" else value
+        return value or None if row.kind in ("str", "class") else value
     if not value.strip():
         return None
     try:

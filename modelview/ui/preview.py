@@ -30,6 +30,7 @@ class Checked:
 
 
 AGAIN = "The last step is this edit already: Apply makes it once more."
+DONE = "The last step is this edit, and it cannot be made once more. Fill in something else for another."
 
 
 def draw(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> None:
@@ -76,6 +77,10 @@ def _checked(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> Checked | N
         st.info(parts.sentence(str(error)), icon=":material/edit_note:")
         return None
     except ModelviewError as error:
+        if recipe.edits and recipe.edits[-1] == edit:
+            st.markdown("**Preview** · :green[:material/check_circle: applied]")
+            st.info(DONE, icon=":material/check_circle:")
+            return None
         st.markdown("**Preview** · :red[:material/block: cannot be done]")
         parts.refuse(error)
         _corrections(kind, error)

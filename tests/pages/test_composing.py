@@ -194,3 +194,53 @@ def test_the_input_is_looked_at(shape: str, message: str) -> None:
     assert message in errors(at)
     assert bool(message) == bool(errors(at))
     assert [each.key for each in at.data_editor] == ["build.rows"]
+
+
+def of_class(name: str = "ResNet") -> AppTest:
+    at = start()
+    at.button_group(key="build.kind").set_value("torchvision class").run()
+    at.selectbox(key="build.class").select(name).run()
+    return at
+
+
+def test_a_class_says_what_it_needs() -> None:
+    at = of_class()
+    assert errors(at) == ""
+    assert "ResNet needs `layers`: fill it in to see the model." in text(at)
+    assert at.button(key="build.open").disabled
+    assert "VisionTransformer needs `image_size` and `patch_size` and" in text(of_class("VisionTransformer"))
+
+
+def test_a_class_with_arguments_and_another_image() -> None:
+    at = of_class()
+    at.selectbox(key="build.ResNet.block").select("Bottleneck")
+    at.text_input(key="build.ResNet.layers").set_value("[3, 24, 36, 3]")
+    at.number_input(key="build.ResNet.num_classes").set_value(10).run()
+    assert "62,645,322 parameters · `1 × 3 × 224 × 224` → `1 × 10`" in text(at)
+    at.number_input(key="build.ResNet.input.0.height").set_value(97).run()
+    at.button(key="build.open").click().run()
+    assert errors(at) == ""
+    wanted = open_recipe("torchvision:ResNet", block="Bottleneck", layers=(3, 24, 36, 3), num_classes=10)
+    assert session(at).recipe == wanted
+    assert session(at).inputs == ((1, 3, 97, 224),)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("layers", "print(1)", "layers is a list of plain values, such as [1, 2]; got 'print(1)'."),
+        ("layers", "[1, 1, 1, 0]", "layers is a list of numbers from 1 to 100,000; 0 is in it."),
+        ("layers", "3", "layers is a list. Got 3."),
+        ("norm_layer", "BatchNrm2d", "No class for norm_layer is called 'BatchNrm2d'. Did you mean 'BatchNorm2d'"),
+        ("num_classes", 0, "num_classes is a whole number from 1 up; got 0."),
+        ("groups", 3, "groups"),
+        ("input.0.channels", 4, "`conv1` gets 4 channels but takes 3"),
+    ],
+)
+def test_a_class_that_cannot_be(field: str, value: Any, message: str) -> None:
+    at = of_class()
+    at.text_input(key="build.ResNet.layers").set_value("[1, 1, 1, 1]").run()
+    place = at.number_input if isinstance(value, int) else at.text_input
+    place(key=f"build.ResNet.{field}").set_value(value).run()
+    assert message in errors(at)
+    assert at.button(key="build.open").disabled

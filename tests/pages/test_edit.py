@@ -101,6 +101,21 @@ def test_an_edit_that_was_just_applied_says_that_it_is_there() -> None:
     assert preview.AGAIN in text(at)
 
 
+def test_an_edit_that_cannot_be_made_once_more_is_no_error_when_it_was_just_applied() -> None:
+    at = form("adapt_input")
+    at.number_input(key="adapt_input.channels").set_value(4).run()
+    at.button(key="apply").click().run()
+    assert errors(at) == ""
+    assert preview.DONE in text(at)
+    assert at.button(key="apply").disabled
+    at.number_input(key="adapt_input.channels").set_value(5).run()
+    assert preview.DONE not in text(at)
+    assert not at.button(key="apply").disabled
+    at.number_input(key="adapt_input.channels").set_value(4).run()
+    at.selectbox(key="adapt_input.weights").select("zero").run()
+    assert "`conv1` already takes 4 channels" in errors(at)
+
+
 def test_every_field_of_a_head_reaches_the_edit() -> None:
     at = form("swap_head")
     at.number_input(key="swap_head.num_classes").set_value(5)

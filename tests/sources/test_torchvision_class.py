@@ -155,7 +155,7 @@ def test_classes_of_other_packages_are_imported_by_the_code() -> None:
             "layers is a list of numbers from 1 to 100,000; 1,000,000,00",
         ),
         ("ResNet", {**LAYERS, "layers": [1, 10**5, 1, 1]}, "has too many layers to be looked at. Choose fewer."),
-        ("ResNet", {**LAYERS, "layers": "1111"}, "cannot be built:"),
+        ("ResNet", {**LAYERS, "layers": "1111"}, "layers is a list. Got '1111'."),
         ("ResNet", {**LAYERS, "layers": object()}, "ResNet is opened with plain values; layers=<object object at"),
         (
             "ResNet",
