@@ -36,7 +36,7 @@ RECIPES: dict[str, Recipe] = {
     "4 list": _container("modulelist", LAYERS),
     "4 dict": _container("moduledict", NAMED_LAYERS),
     "5 unet": mv.open("modelview:unet", n_channels=3, n_classes=1, bilinear=True, halved=False),
-    "6 deeper head": RESNET.then(mv.SwapHead(10, hidden=(128,), dropout=0.5, softmax=True)),
+    "6 deeper head": mv.open("resnet50").then(mv.SwapHead(10, hidden=(128,), dropout=0.5, softmax=True)),
     "6 names of one's own": RESNET.then(
         mv.SwapHead(4, (8,), ("hidden", "act", "drop", "classes", "probability"), "GELU", dropout=0.1, softmax=True)
     ),
@@ -55,7 +55,7 @@ RECIPES: dict[str, Recipe] = {
     ).then(mv.Detach("a")),
     "17 another width": RESNET.then(mv.ReplaceLayer("fc", Layer("Linear(512, 37)"))),
     "17 four channels": RESNET.then(mv.AdaptInput(4, weights="zero")),
-    "17 some of the classes": RESNET.then(mv.SelectClasses((1, 2, 3, 5, 8, 13))),
+    "17 some of the classes": RESNET.then(mv.SelectClasses((1, 2, 3, 5, 8, 13, 21, 34, 55, 89))),
     "18 after a stage": RESNET.then(mv.InsertLayer("layer1", Layer("Conv2d(kernel_size=1)"))),
     "18 before the head": RESNET.then(mv.InsertLayer("fc", Layer("Dropout(0.2)"), "before")),
     "18 under a name": mv.open("squeezenet1_1").then(mv.InsertLayer("features.0", Layer("BatchNorm2d()"), name="norm")),

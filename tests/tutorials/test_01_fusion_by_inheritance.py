@@ -9,8 +9,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 import modelview as mv
 from tests.tutorials.comparing import assert_agree, picture
-
-STAGES = ("layer1", "layer2", "layer3", "layer4")
+from tests.tutorials.recipes import RECIPES, STAGES
 
 
 class CustomizedResNet(ResNet):
@@ -34,10 +33,9 @@ class CustomizedResNet(ResNet):
         return self.fc(x)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("num_classes", [1, 10])
-def test_of_a_resnet18(num_classes: int) -> None:
-    recipe = mv.open("resnet18").then(mv.FuseStages(STAGES, num_classes))
-    built = assert_agree(recipe, CustomizedResNet(BasicBlock, [2, 2, 2, 2], num_classes), picture())
+def test_of_a_resnet18() -> None:
+    recipe = RECIPES["1 fusion by inheritance"]
+    built = assert_agree(recipe, CustomizedResNet(BasicBlock, [2, 2, 2, 2]), picture())
     assert built.fc.in_features == 960
     assert "class FusedResNet(ResNet):" in recipe.code()
 
@@ -51,7 +49,6 @@ def test_of_a_resnet50_it_is_3840_wide() -> None:
 
 @pytest.mark.long
 def test_of_a_resnet_that_has_no_builder() -> None:
-    recipe = mv.open("torchvision:ResNet", block="Bottleneck", layers=(1, 2, 1, 1)).then(mv.FuseStages(STAGES, 1))
-    assert_agree(recipe, CustomizedResNet(Bottleneck, [1, 2, 1, 1]), picture())
+    assert_agree(RECIPES["1 of a resnet without a builder"], CustomizedResNet(Bottleneck, [1, 2, 1, 1]), picture())
     long = mv.open("torchvision:ResNet", block="Bottleneck", layers=(3, 24, 36, 3)).then(mv.FuseStages(STAGES, 1))
     assert long.check().output == (1, 1)

@@ -7,8 +7,7 @@ from torchvision import models
 import modelview as mv
 from tests.laws import run
 from tests.tutorials.comparing import assert_agree, picture
-
-STAGES = ("layer1", "layer2", "layer3", "layer4")
+from tests.tutorials.recipes import RECIPES, STAGES
 
 
 class CustomizedResNet(nn.Module):
@@ -30,7 +29,7 @@ class CustomizedResNet(nn.Module):
         return self.fc(torch.flatten(x, 1))  # type: ignore[no-any-return]
 
 
-RECIPE = mv.open("resnet18").then(mv.FuseStages(STAGES, 7, style="wrap"))
+RECIPE = RECIPES["2 fusion by composition"]
 
 
 def test_it_is_the_tutorials() -> None:

@@ -6,8 +6,8 @@ import pytest
 from torch import nn
 from torchvision import models
 
-import modelview as mv
 from tests.tutorials.comparing import assert_agree, picture
+from tests.tutorials.recipes import RECIPES
 
 
 def by_hand() -> nn.Module:
@@ -28,7 +28,7 @@ def by_hand() -> nn.Module:
 
 @pytest.mark.long
 def test_it_is_the_tutorials() -> None:
-    recipe = mv.open("resnet50").then(mv.SwapHead(10, hidden=(128,), dropout=0.5, softmax=True))
+    recipe = RECIPES["6 deeper head"]
     built = assert_agree(recipe, by_hand(), picture(2, 32))
     assert str(built) == str(by_hand())
     (note,) = recipe.changes()[0].notes
@@ -36,6 +36,5 @@ def test_it_is_the_tutorials() -> None:
 
 
 def test_names_are_the_users() -> None:
-    names = ("hidden", "act", "drop", "classes", "probability")
-    recipe = mv.open("resnet18").then(mv.SwapHead(4, (8,), names, "GELU", dropout=0.1, softmax=True))
-    assert [name for name, _ in recipe.structure().fc.named_children()] == list(names)
+    head = RECIPES["6 names of one's own"].structure().fc
+    assert [name for name, _ in head.named_children()] == ["hidden", "act", "drop", "classes", "probability"]

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torchvision import models
 
 import modelview as mv
-from modelview import Layer
 from tests.tutorials.comparing import assert_agree, picture
+from tests.tutorials.recipes import BEFORE, RECIPES
 
 
 class Model(nn.Module):
@@ -29,12 +29,9 @@ class Model(nn.Module):
         return self.output(x)  # type: ignore[no-any-return]
 
 
-BEFORE = (("relu", Layer("ReLU()")), ("dropout", Layer("Dropout(0.5)")))
-
-
 @pytest.mark.parametrize("shape", [(2,), (2, 1)])
 def test_it_is_the_tutorials(shape: tuple[int, ...]) -> None:
-    recipe = mv.open("resnet18").then(mv.AddInput(num_outputs=10, before=BEFORE, softmax=True))
+    recipe = RECIPES["7 extra input"]
     assert_agree(recipe, Model(models.resnet18(weights=None)), picture(), torch.rand(shape))
     assert list(recipe.structure()._modules) == ["net", "relu", "dropout", "fc_add", "output"]
 
@@ -59,5 +56,4 @@ class BeforeTheHead(models.ResNet):
 
 
 def test_before_the_head() -> None:
-    recipe = mv.open("resnet18").then(mv.AddInput("age", 3, where="before", style="keep"))
-    assert_agree(recipe, BeforeTheHead(), picture(), torch.rand(2, 3))
+    assert_agree(RECIPES["7 before the head"], BeforeTheHead(), picture(), torch.rand(2, 3))

@@ -3,9 +3,8 @@
 from torch import Tensor, nn
 from torchvision import models
 
-import modelview as mv
-from modelview import Layer
 from tests.tutorials.comparing import assert_agree, picture
+from tests.tutorials.recipes import RECIPES
 
 
 class Model(nn.Module):
@@ -27,20 +26,8 @@ class Model(nn.Module):
         return x10, x1000
 
 
-LAYERS = tuple(
-    (name, Layer(text))
-    for name, text in (
-        ("relu", "ReLU()"),
-        ("dropout", "Dropout(0.5)"),
-        ("fc1", "Linear(1000, 10)"),
-        ("output", "Softmax(dim=1)"),
-    )
-)
-
-
 def test_it_is_the_tutorials() -> None:
-    recipe = mv.open("resnet18").then(mv.Append(LAYERS, style="wrap")).then(mv.AddOutputs(("net",)))
-    assert_agree(recipe, Model(models.resnet18(weights=None)), picture())
+    assert_agree(RECIPES["8 extra output"], Model(models.resnet18(weights=None)), picture())
 
 
 class Supervised(models.ResNet):
@@ -55,5 +42,4 @@ class Supervised(models.ResNet):
 
 
 def test_outputs_from_inside_as_a_dict() -> None:
-    recipe = mv.open("resnet18").then(mv.AddOutputs(("layer2", "layer3"), ("fine", "coarse"), "dict"))
-    assert_agree(recipe, Supervised(models.resnet.BasicBlock, [2, 2, 2, 2]), picture())
+    assert_agree(RECIPES["8 as a dict"], Supervised(models.resnet.BasicBlock, [2, 2, 2, 2]), picture())

@@ -7,6 +7,7 @@ from torchvision import models
 
 import modelview as mv
 from tests.laws import check_recipe, run
+from tests.tutorials.recipes import RECIPES
 
 VGG = mv.open("vgg11")
 
@@ -22,11 +23,10 @@ def test_the_first_layer_of_a_sequential_goes_and_the_rest_keeps_its_weights() -
 
 
 def test_of_a_resnet_without_its_first_convolution() -> None:
-    recipe = mv.open("resnet18").then(mv.DeleteLayer("conv1", adapt="input"))
     by_hand = models.resnet18(weights=None)
     by_hand.conv1 = nn.Identity()
     x = torch.rand(2, 64, 32, 32)
-    built = check_recipe(recipe, inputs=(x,))
+    built = check_recipe(RECIPES["14 first layer"], inputs=(x,))
     assert list(built.state_dict()) == list(by_hand.state_dict())
     trained = mv.open("resnet18").build().state_dict()
     assert all(torch.equal(value, trained[name]) for name, value in built.state_dict().items())
@@ -35,7 +35,7 @@ def test_of_a_resnet_without_its_first_convolution() -> None:
 
 
 def test_it_trains_on() -> None:
-    model = mv.open("resnet18").then(mv.DeleteLayer("layer1.0", renumber=True)).build().train()
+    model = RECIPES["14 numbered anew"].build().train()
     before = {name: value.clone() for name, value in model.named_parameters()}
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     nn.functional.cross_entropy(model(torch.rand(2, 3, 64, 64)), torch.tensor([1, 2])).backward()  # type: ignore[no-untyped-call]

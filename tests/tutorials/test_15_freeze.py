@@ -8,6 +8,7 @@ from torch import Tensor, nn, optim
 from torchvision import models
 
 import modelview as mv
+from tests.tutorials.recipes import FROZEN, RECIPES
 
 X = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 Y = torch.tensor([0, 1, 2, 0])
@@ -33,15 +34,12 @@ def by_name() -> tuple[nn.Module, optim.Optimizer]:
     return model, optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
 
 
-RECIPE = mv.open("resnet18").then(mv.SwapHead(num_classes=3)).then(mv.Freeze("*", except_="fc"))
-
-
-def headless(recipe: mv.Recipe = RECIPE) -> tuple[nn.Module, optim.Optimizer]:
+def headless(recipe: mv.Recipe = FROZEN) -> tuple[nn.Module, optim.Optimizer]:
     model = recipe.build()
     return model, optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
 
 
-RATED = RECIPE.then(mv.LearningRates(default="0.01", optimizer="SGD"))
+RATED = RECIPES["15 freeze"]
 
 
 def exported(recipe: mv.Recipe = RATED) -> Any:
@@ -83,7 +81,7 @@ def test_it_is_the_tutorials_model_and_takes_the_tutorials_step(make: Any) -> No
 
 
 def test_by_pattern() -> None:
-    model, _ = headless(mv.open("resnet18").then(mv.Freeze("layer*.conv?.weight", "conv1")))
+    model, _ = headless(RECIPES["15 by pattern"])
     by_hand = models.resnet18(weights=None)
     for name, parameter in by_hand.named_parameters():
         if name == "conv1.weight" or (name.startswith("layer") and ".conv" in name):
@@ -94,7 +92,7 @@ def test_by_pattern() -> None:
 
 
 def test_different_rates_for_different_parts() -> None:
-    recipe = RECIPE.undo().then(mv.Freeze("conv1", "bn1", "layer1", "layer2", "layer3"))
+    recipe = FROZEN.undo().then(mv.Freeze("conv1", "bn1", "layer1", "layer2", "layer3"))
     recipe = recipe.then(mv.LearningRates((("layer4", "1e-4"), ("fc", "1e-2")), optimizer="SGD"))
     ours, our_optimizer = exported(recipe)
     theirs = models.resnet18(weights=None)
@@ -119,13 +117,13 @@ def test_statistics_move_unless_they_are_frozen_too() -> None:
             module.eval()
     after = trained(model, optimizer)  # calls train()
     assert not torch.equal(after["bn1.running_mean"], before["bn1.running_mean"])
-    model, optimizer = headless(RECIPE.undo().then(mv.Freeze("*", except_="fc", batchnorm="frozen")))
+    model, optimizer = headless(FROZEN.undo().then(mv.Freeze("*", except_="fc", batchnorm="frozen")))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     after = trained(model, optimizer)
     assert [name for name in after if not torch.equal(after[name], before[name])] == HEAD
 
 
 def test_the_table_says_the_same() -> None:
-    rows = [row for row in mv.gradients(RECIPE) if row.what == "parameter"]
+    rows = [row for row in mv.gradients(FROZEN) if row.what == "parameter"]
     assert [row.name for row in rows if row.moved] == HEAD
     assert {row.reason for row in rows if not row.moved} == {"frozen"}

@@ -6,6 +6,7 @@ from torchvision import models
 
 import modelview as mv
 from tests.tutorials.comparing import assert_agree, picture
+from tests.tutorials.recipes import RECIPES
 
 
 class Detached(models.ResNet):
@@ -25,7 +26,7 @@ def reached(model: nn.Module, *inputs: Tensor) -> list[str]:
     return [name for name, parameter in model.named_parameters() if parameter.grad is not None]
 
 
-RECIPE = mv.open("resnet18").then(mv.Detach("layer2"))
+RECIPE = RECIPES["16 detach"]
 
 
 def test_inside_one_model() -> None:
@@ -37,10 +38,7 @@ def test_inside_one_model() -> None:
 
 
 def test_between_a_and_b() -> None:
-    recipe = (
-        mv.open("resnet18").then(mv.Append([("b", "Linear(1000, 3)")], style="wrap", name="a")).then(mv.Detach("a"))
-    )  # type: ignore[arg-type]
-    assert reached(recipe.build(), picture()) == ["b.weight", "b.bias"]
+    assert reached(RECIPES["16 between two models"].build(), picture()) == ["b.weight", "b.bias"]
 
 
 def test_it_is_shown_and_explained() -> None:

@@ -4,18 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from modelview import AdaptInput, ReplaceLayer, SelectClasses, SwapHead
-from modelview.edits.base import Edit
-from modelview.recipe import Recipe
+from modelview import AdaptInput, SwapHead
 from modelview.sources.torchvision import Torchvision
 from tests.laws import check_recipe, run
+from tests.tutorials.recipes import RECIPES, RESNET
 
 SOURCE = Torchvision("resnet18")
-RECIPE = Recipe(SOURCE)
-
-
-def by_edit(edit: Edit) -> nn.Module:
-    return check_recipe(RECIPE.then(edit))
 
 
 def pictures(channels: int) -> Tensor:
@@ -32,8 +26,8 @@ def assert_same(ours: nn.Module, theirs: nn.Module, channels: int = 3) -> None:
 def test_a_linear_of_another_width() -> None:
     model = SOURCE.load()
     model.fc = nn.Linear(model.fc.in_features, 37)  # type: ignore[union-attr, arg-type]
-    for edit in (ReplaceLayer("fc", "Linear(512, 37)"), SwapHead(37)):  # type: ignore[arg-type]
-        ours = by_edit(edit)
+    for recipe in (RECIPES["17 another width"], RESNET.then(SwapHead(37))):
+        ours = check_recipe(recipe)
         model.fc.load_state_dict(ours.fc.state_dict())  # type: ignore[union-attr, operator]
         assert_same(ours, model)
 
@@ -45,18 +39,18 @@ def test_four_channels_with_the_trained_weights_for_the_first_three() -> None:
     with torch.no_grad():
         model.conv1.weight[:, :3] = trained
         model.conv1.weight[:, 3] = trained[:, 0]
-    assert_same(by_edit(AdaptInput(4)), model, 4)
+    assert_same(check_recipe(RESNET.then(AdaptInput(4))), model, 4)
 
 
 def test_four_channels_of_which_the_new_one_weighs_nothing() -> None:
-    ours = by_edit(AdaptInput(4, weights="zero"))
+    ours = check_recipe(RECIPES["17 four channels"])
     assert torch.equal(run(ours, (pictures(4),)), run(SOURCE.load(), (pictures(4)[:, :3],)))
 
 
 def test_four_channels_anew() -> None:
     model = SOURCE.load()
     model.conv1 = nn.Conv2d(4, 64, kernel_size=7, stride=2, padding=3, bias=False)
-    ours = by_edit(AdaptInput(4, weights="new"))
+    ours = check_recipe(RESNET.then(AdaptInput(4, weights="new")))
     model.conv1.load_state_dict(ours.conv1.state_dict())  # type: ignore[union-attr, operator]
     assert_same(ours, model, 4)
 
@@ -66,7 +60,7 @@ def test_one_channel_is_the_three_added_up() -> None:
     trained = model.conv1.weight.clone()  # type: ignore[union-attr, operator]
     model.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
     model.conv1.weight.data = trained.data.sum(dim=1, keepdim=True)
-    assert_same(by_edit(AdaptInput(1)), model, 1)
+    assert_same(check_recipe(RESNET.then(AdaptInput(1))), model, 1)
 
 
 def test_ten_of_a_thousand_classes() -> None:
@@ -76,7 +70,7 @@ def test_ten_of_a_thousand_classes() -> None:
     model.fc = nn.Linear(512, 10)
     model.fc.weight = nn.Parameter(trained.weight[kept])
     model.fc.bias = nn.Parameter(trained.bias[kept])
-    ours = by_edit(SelectClasses(tuple(kept)))
+    ours = check_recipe(RECIPES["17 some of the classes"])
     assert_same(ours, model)
     before = run(SOURCE.load(), (pictures(3),))
     assert torch.allclose(run(ours, (pictures(3),)), before[:, kept], atol=1e-6)

@@ -7,19 +7,19 @@ from torchvision import models
 
 import modelview as mv
 from tests.tutorials.comparing import assert_agree, picture
+from tests.tutorials.recipes import RECIPES
 
 
 def test_after_a_stage() -> None:
     by_hand = models.resnet18(weights=None)
     by_hand.layer1 = nn.Sequential(by_hand.layer1, nn.Conv2d(64, 64, kernel_size=1))
-    recipe = mv.open("resnet18").then(mv.InsertLayer("layer1", mv.Layer("Conv2d(kernel_size=1)")))
-    assert_agree(recipe, by_hand, picture())
+    assert_agree(RECIPES["18 after a stage"], by_hand, picture())
 
 
 def test_before_the_head() -> None:
     by_hand = models.resnet18(weights=None)
     by_hand.fc = nn.Sequential(nn.Dropout(0.2), by_hand.fc)
-    assert_agree(mv.open("resnet18").then(mv.InsertLayer("fc", mv.Layer("Dropout(0.2)"), "before")), by_hand, picture())
+    assert_agree(RECIPES["18 before the head"], by_hand, picture())
 
 
 def test_into_a_sequential_which_is_numbered_anew() -> None:
@@ -34,5 +34,4 @@ def test_into_a_sequential_under_a_name() -> None:
     rows = list(by_hand.features.named_children())
     rows.insert(1, ("norm", nn.BatchNorm2d(64)))
     by_hand.features = nn.Sequential(OrderedDict(rows))
-    recipe = mv.open("squeezenet1_1").then(mv.InsertLayer("features.0", mv.Layer("BatchNorm2d()"), name="norm"))
-    assert_agree(recipe, by_hand, picture())
+    assert_agree(RECIPES["18 under a name"], by_hand, picture())

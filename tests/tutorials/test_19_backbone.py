@@ -10,8 +10,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 import modelview as mv
 from tests.laws import check_recipe, run
 from tests.tutorials.comparing import assert_agree, picture
-
-RESNET = mv.open("resnet18")
+from tests.tutorials.recipes import BACKBONE, RECIPES, RESNET
 
 
 @pytest.mark.parametrize("drop", [1, 2])
@@ -24,7 +23,7 @@ def test_the_first_children_in_a_sequential(drop: int) -> None:
 
 def test_truncated_under_its_own_names_and_squeezed() -> None:
     original = RESNET.build()
-    built = RESNET.then(mv.Truncate("avgpool", flatten=True)).build()
+    built = RECIPES["19 truncated"].build()
     original.fc = nn.Sequential()  # the tutorial's other way: the rest of the forward stays
     assert torch.equal(run(built, (picture(),)), run(original, (picture(),)))
     assert run(built, (picture(),)).shape == (2, 512)
@@ -34,10 +33,10 @@ def test_truncated_under_its_own_names_and_squeezed() -> None:
 def test_an_empty_head() -> None:
     by_hand = models.resnet18(weights=None)
     by_hand.fc = nn.Identity()
-    assert_agree(RESNET.then(mv.DeleteLayer("fc")), by_hand, picture())
+    assert_agree(RECIPES["19 empty head"], by_hand, picture())
 
 
-@pytest.mark.parametrize("recipe", [RESNET.then(mv.Truncate("layer4")), RESNET.then(mv.FirstChildren(2))], ids=repr)
+@pytest.mark.parametrize("recipe", [BACKBONE, RECIPES["19 first children"]], ids=repr)
 def test_a_detector_takes_it(recipe: mv.Recipe) -> None:
     anchors = AnchorGenerator(sizes=((32, 64),), aspect_ratios=((1.0,),))
     detector = FasterRCNN(recipe.build(), num_classes=2, rpn_anchor_generator=anchors, min_size=64, max_size=64)
@@ -60,20 +59,17 @@ def test_what_cannot_run_so_is_refused(name: str) -> None:
 
 
 def test_as_a_layer_of_another_model() -> None:
-    backbone = RESNET.then(mv.Truncate("layer4"))
-    recipe = backbone.then(mv.Append([("head", "Conv2d(512, 5, 1)")], style="wrap", name="backbone"))  # type: ignore[arg-type]
-    built = recipe.build()
+    built = RECIPES["19 with a head of its own"].build()
     assert [name for name, _ in built.named_children()] == ["backbone", "head"]
     assert run(built, (picture(),)).shape == (2, 5, 2, 2)
 
 
 def test_as_a_row_of_a_container() -> None:
     """`nn.Sequential(OrderedDict(backbone=..., head=...))`, as one would write it."""
-    backbone = RESNET.then(mv.Truncate("layer4"))
-    rows = [("backbone", backbone), ("head", "Conv2d(_, 5, 1)")]
+    rows = [("backbone", BACKBONE), ("head", "Conv2d(_, 5, 1)")]
     recipe = mv.open("modelview:sequential", rows=rows, input=(1, 3, 64, 64))
     by_hand = nn.Sequential()
-    by_hand.add_module("backbone", backbone.build())
+    by_hand.add_module("backbone", BACKBONE.build())
     by_hand.add_module("head", nn.Conv2d(512, 5, kernel_size=1))
     built = check_recipe(recipe)
     assert list(built.state_dict()) == list(by_hand.state_dict())

@@ -8,8 +8,7 @@ from torch import nn, optim
 from torchvision import models
 
 import modelview as mv
-
-BASE = mv.open("resnet18")
+from tests.tutorials.recipes import RECIPES, RESNET as BASE
 
 
 def without_tail() -> nn.Module:
@@ -70,7 +69,7 @@ def test_every_parameter_of_an_edited_model_learns(real: bool) -> None:
 
 def test_a_loss_falls_in_a_few_steps() -> None:
     """The whole point, on the exported code: a handful of steps with its optimizer on one batch."""
-    recipe = BASE.then(mv.SwapHead(3)).then(mv.Freeze("*", except_=("layer4", "fc"), batchnorm="frozen"))
+    recipe = RECIPES["20 all but the last stage"]
     scope: dict[str, Any] = {"__name__": "exported"}
     exec(recipe.then(mv.LearningRates((("fc", "1e-2"),), default="1e-3")).code(), scope)
     torch.manual_seed(0)
