@@ -2,9 +2,13 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import torch
 from torchvision import models
 
+from modelview import files
 from modelview.edits.adapt_input import AdaptInput
 from modelview.edits.add_input import AddInput
 from modelview.edits.add_outputs import AddOutputs
@@ -17,6 +21,7 @@ from modelview.edits.freeze import Freeze, Unfreeze
 from modelview.edits.fuse_stages import FuseStages
 from modelview.edits.insert_layer import InsertLayer
 from modelview.edits.learning_rates import LearningRates
+from modelview.edits.load_weights import LoadWeights
 from modelview.edits.prefix import Prefix
 from modelview.edits.rename import Rename
 from modelview.edits.replace_layer import ReplaceLayer
@@ -24,6 +29,7 @@ from modelview.edits.select_classes import SelectClasses
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
 from modelview.errors import EditError
+from modelview.fields import FileRef
 from modelview.layers import Layer
 from modelview.recipe import Recipe, structure_of
 from modelview.sources.torchvision import Torchvision
@@ -44,11 +50,13 @@ def family(name: str) -> str:
 def tried(name: str) -> dict[str, str]:
     """For each edit ✓, or the reason why it cannot be made, without the model's own names and numbers."""
     recipe = Recipe(Torchvision(name))
-    return {label: _outcome(recipe.then(edit)) for label, edit in _edits(recipe).items()}
+    with TemporaryDirectory() as folder:
+        edits = _edits(recipe, Path(folder))
+        return {label: _outcome(recipe.then(edit)) for label, edit in edits.items()}
 
 
-def _edits(recipe: Recipe) -> dict[str, Edit]:
-    """Each edit, at modules a third and two thirds of the way through the forward."""
+def _edits(recipe: Recipe, folder: Path) -> dict[str, Edit]:
+    """Each edit, with a file in `folder`, at modules a third and two thirds of the way through the forward."""
     trace = structure_of(recipe).trace
     inner = _inner(trace)
     early, late = inner[len(inner) // 3], inner[2 * len(inner) // 3]
@@ -73,8 +81,20 @@ def _edits(recipe: Recipe) -> dict[str, Edit]:
         "Unfreeze": Unfreeze(child),
         "LearningRates": LearningRates(),
         "Rename": Rename(((child, "renamed"),)),
+        "Rename inside": Rename(((early, "renamed"),)),
         "Prefix": Prefix("module."),
+        "LoadWeights": LoadWeights(_saved(recipe, folder / "weights.pth")),
     }
+
+
+def _saved(recipe: Recipe, path: Path) -> FileRef:
+    """A file with every tensor of the model, saved under DataParallel; all elements of one are the same stored one."""
+    tensors = {
+        f"module.{name}": torch.zeros((), dtype=value.dtype).expand(value.shape)
+        for name, value in structure_of(recipe).model.state_dict().items()
+    }
+    torch.save(tensors, path)
+    return files.give(path)
 
 
 def _inner(trace: Trace) -> list[str]:
