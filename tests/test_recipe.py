@@ -1,4 +1,5 @@
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -153,9 +154,11 @@ FAMILIES = (
 )
 
 
+@cache
 def _edits(name: str, folder: Path) -> dict[str, Edit]:
     """One of each kind that fits the model as it was, and mostly whatever the others did before it."""
-    torch.save(Recipe(Torchvision(name, seed=7)).build().state_dict(), folder / "other.pth")
+    other = folder / f"{name}.pth"
+    torch.save(Recipe(Torchvision(name, seed=7)).build().state_dict(), other)
     trace = structure_of(Recipe(Torchvision(name))).trace
     inner = [c.path for c in trace.calls if c.path and c.index < len(trace.calls) // 2]
     activation = next(c.path for c in trace.calls if trace.model.get_submodule(c.path).__class__.__name__ == "ReLU")
@@ -170,7 +173,7 @@ def _edits(name: str, folder: Path) -> dict[str, Edit]:
         "fuse": FuseStages((inner[2], inner[-2]), 3),
         "input": AddInput(at=inner[3], size=2, style="keep"),
         "insert": InsertLayer(inner[3], Layer("Dropout(0.2)")),
-        "load": LoadWeights(folder / "other.pth", strict=False, mismatched="skip"),
+        "load": LoadWeights(other, strict=False, mismatched="skip"),
         "outputs": AddOutputs((inner[1], inner[5])),
         "prefix": Prefix("module."),
         "rates": LearningRates(default="1e-4"),
@@ -191,6 +194,11 @@ BESIDE = ("swap", "truncate", "outputs")
 """What the other families have each edit before and after: a head, a forward written anew, and other outputs."""
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pairs")
+
+
 def _check_pair(name: str, first: str, second: str, folder: Path) -> None:
     edits = _edits(name, folder)
     assert {type(edit) for edit in edits.values()} == {EDITS[kind] for kind in EDITS}
@@ -208,18 +216,18 @@ def _check_pair(name: str, first: str, second: str, folder: Path) -> None:
 @pytest.mark.zoo
 @pytest.mark.parametrize("first", KINDS)
 @pytest.mark.parametrize("second", KINDS)
-def test_every_pair_of_edits(first: str, second: str, tmp_path: Path) -> None:
-    _check_pair("squeezenet1_1", first, second, tmp_path)
+def test_every_pair_of_edits(first: str, second: str, folder: Path) -> None:
+    _check_pair("squeezenet1_1", first, second, folder)
 
 
 @pytest.mark.zoo
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("beside", BESIDE)
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_edit_beside_others_on_every_family(name: str, beside: str, kind: str, tmp_path: Path) -> None:
-    _check_pair(name, beside, kind, tmp_path)
+def test_each_edit_beside_others_on_every_family(name: str, beside: str, kind: str, folder: Path) -> None:
+    _check_pair(name, beside, kind, folder)
     if kind not in BESIDE:
-        _check_pair(name, kind, beside, tmp_path)
+        _check_pair(name, kind, beside, folder)
 
 
 def test_undo_is_total_and_without_takes_out_the_middle() -> None:
