@@ -1,5 +1,6 @@
 """What holds for every edit and every recipe, checked the same way for each."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,16 +10,17 @@ from torch import Tensor, nn
 
 from modelview.export.base import export
 from modelview.recipe import Recipe
+from modelview.sources.base import Shape
 from tests.runner import runner
 from tests.zoo import exact
 
 torch.set_num_threads(1)  # as in the runner: sums of floats depend on how they are split
 
 
-def example(recipe: Recipe, n: int = 2) -> tuple[Any, ...]:
-    """Random arguments of the source's example shape, with a batch of `n`."""
+def example(recipe: Recipe, n: int = 2, shapes: Iterable[Shape] = ()) -> tuple[Any, ...]:
+    """Random arguments of the recipe's example shapes, or of others, with a batch of `n`."""
     generator = torch.Generator().manual_seed(0)
-    tensors = [torch.rand(n, *shape[1:], generator=generator) for shape in recipe.example]
+    tensors = [torch.rand(n, *shape[1:], generator=generator) for shape in shapes or recipe.example]
     return recipe.source.taken(*tensors)
 
 
