@@ -46,9 +46,7 @@ class Layer:
     def parts(self) -> tuple[str, list[Any], dict[str, Any]]:
         """The class's name, its positional and its keyword arguments. Raises EditError, UnknownName."""
         try:
-            call = ast.parse(self.text.strip(), mode="eval").body
-            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
-                raise ValueError("not a call")
+            call, name = only_call(self.text.strip())
             if any(keyword.arg is None for keyword in call.keywords):
                 raise ValueError("not plain keywords")
             args = [ast.literal_eval(arg) for arg in call.args]
@@ -58,7 +56,6 @@ class Layer:
                 "A layer is a torch.nn class called with plain values, such as "
                 f"Conv2d(3, 64, 7, stride=2); got {short(self.text)!r}."
             ) from error
-        name = call.func.id
         if name not in KNOWN or name in _ABSTRACT:
             raise unknown("layer class", name, sorted(KNOWN.keys() - _ABSTRACT))
         return name, args, kwargs
@@ -110,6 +107,16 @@ class Layer:
         if name in _VISION:
             return Code((f"ops.{self.text.strip()}",), imports=("from torchvision import ops",))
         return Code((f"nn.{self.text.strip()}",))
+
+
+def only_call(text: str) -> tuple[ast.Call, str]:
+    """The call that is all of `text`, on one line, and the name that is called. Raises SyntaxError, ValueError."""
+    call = ast.parse(text, mode="eval").body
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+        raise ValueError("not a call of a name")
+    if len(text.splitlines()) > 1 or ast.get_source_segment(text, call) != text:
+        raise ValueError("a comment, brackets or a line break around the call")
+    return call, call.func.id
 
 
 def require_memory(

@@ -10,7 +10,7 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from modelview.errors import EditError
-from modelview.layers import KNOWN, Layer
+from modelview.layers import KNOWN, Layer, only_call
 from modelview.names import short, unknown
 from modelview.script import Code
 from modelview.sources import _blocks
@@ -124,22 +124,22 @@ class Part:
 
     @property
     def _name(self) -> str:
-        return self._call().func.id  # type: ignore[attr-defined, no-any-return]
+        return self._named_call()[1]
 
     def _call(self) -> ast.Call:
-        """The parsed text, its class known. Raises EditError, UnknownName."""
+        return self._named_call()[0]
+
+    def _named_call(self) -> tuple[ast.Call, str]:
+        """The parsed text, and its class, which is known. Raises EditError, UnknownName."""
         try:
-            call = ast.parse(self.text, mode="eval").body
-            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)) or "\n" in self.text:
-                raise ValueError("not a call on one line")
+            call, name = only_call(self.text)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise self._not_plain() from error
-        name = call.func.id
         if name.startswith("Lazy") and name in KNOWN:
             raise EditError(f"{name} has no width before its first batch: write {name[4:]} with `_` for what comes in.")
         if name not in KNOWN and name not in BLOCKS and name not in dict(self.models):
             raise unknown("layer or block", name, sorted({*KNOWN, *BLOCKS, *dict(self.models)}))
-        return call
+        return call, name
 
     def _holes(self) -> list[ast.expr]:
         call = self._call()

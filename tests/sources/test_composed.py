@@ -178,6 +178,7 @@ def test_equal_rows_and_seeds_give_equal_weights() -> None:
             "Row 1: A layer is a class called with plain values on one",
         ),
         ("sequential", ["ReLU"], "got 'ReLU'."),
+        ("sequential", ["ReLU()  # x"], "A layer is a class called with plain values on one line"),
         ("sequential", ["ReLU(\n)"], "A layer is a class called with plain values on one line"),
         ("sequential", ["DoubleConv(x, 8)"], "Row 1: A layer is a class called with plain values on one line"),
         ("sequential", ["Conv2d([_], 8, 3)"], "A layer is a torch.nn class called with plain values"),
