@@ -10,8 +10,8 @@ from modelview.errors import EditError
 from modelview.names import short
 from modelview.sources.torchvision import Keyword
 
-AS_IS = "as it is without"
-EXAMPLES = {"tuple": "[3, 4, 6, 3]", "class": "BatchNorm2d"}
+AS_IS = "the default"
+EXAMPLES = {"tuple": "such as [3, 4, 6, 3]", "class": "such as BatchNorm2d"}
 """What may stand in a field, by the kind of its values."""
 
 
