@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from math import isfinite
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +55,8 @@ def comparable(value: Any, own: Mapping[int, str] | None = None) -> Any:
     """
     if isinstance(value, Tensor) and own and id(value) in own:
         return Tensor, own[id(value)]
+    if isinstance(value, ref):
+        return ref, comparable(value(), own)
     if isinstance(value, float) and not isfinite(value):
         return object()  # which has no literal
     if value is None or isinstance(value, bool | int | float | str):

@@ -15,8 +15,11 @@ _HELPERS = tuple(
     f"torchvision.models.detection._utils.{name}"
     for name in ("BoxCoder", "BoxLinearCoder", "Matcher", "SSDMatcher", "BalancedPositiveNegativeSampler")
 )
-_FUNCTIONS = ("torchvision.ops.boxes.box_iou", "torchvision.models.optical_flow.raft._pass_through_h")
-"""What torchvision's models keep as attributes: five small classes of plain numbers, two functions."""
+_FUNCTIONS = (
+    *("torchvision.ops.boxes.box_iou", "torchvision.models.optical_flow.raft._pass_through_h"),
+    *("torch.nn.functional.relu", "torch._C._nn.gelu"),
+)
+"""What torch's and torchvision's modules keep as attributes: five small classes of plain numbers, four functions."""
 
 PARTIAL = "functools.partial"
 

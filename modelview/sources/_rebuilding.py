@@ -59,6 +59,8 @@ class _Rebuilding:
         made._non_persistent_buffers_set = set(node.non_persistent)
         for name, child in node.children.items():
             made._modules[name] = None if child is None else self.module(child, f"{path}.{name}".lstrip("."))
+        if isinstance(made, nn.RNNBase):
+            made._init_flat_weights()  # it also keeps weak references to its weights, which no file can hold
         return made.eval()
 
     def _tensor(self, info: TensorInfo) -> Tensor:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from inspect import Parameter
 from itertools import islice, product
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, get_args
 
 from torch import nn
@@ -186,6 +187,8 @@ class _Search:
             return
         for module in self._target.modules():
             value = vars(module).get(parameter.name)
+            if isinstance(value, FunctionType | BuiltinFunctionType) and takes(parameter, "str"):
+                yield value.__name__  # as activation="gelu", of which the function is kept
             if isinstance(value, bool | int | float | str | tuple | list) and not takes_class(parameter):
                 if isinstance(value, tuple) and len(value) > 1 and len(set(map(repr, value))) == 1:
                     yield value[0]  # one number for all axes, as people write it, where that does

@@ -20,6 +20,7 @@ from modelview.sources._writing import code as code_of
 from modelview.sources.base import SOURCES, Progress, Shape, Source
 
 IMAGE = 224
+LENGTH = 16
 
 
 @SOURCES.register("pickled")
@@ -119,6 +120,8 @@ def first_input(node: ModuleNode) -> tuple[int, ...]:
         kind = inner.kind.rpartition(".")[2]
         if kind == "Linear" and isinstance(width := inner.attributes.get("in_features"), int):
             return (1, width)
+        if kind in ("RNN", "LSTM", "GRU") and isinstance(width := inner.attributes.get("input_size"), int):
+            return (1, LENGTH, width)
         if kind.startswith("Conv") and isinstance(width := inner.attributes.get("in_channels"), int):
             axes = int(kind[4]) if kind[4:5].isdigit() else 2
             return (1, width, *{1: (IMAGE,), 2: (IMAGE, IMAGE), 3: (16, 112, 112)}[axes])

@@ -19,8 +19,10 @@ from modelview.errors import CheckpointError, EditError
 from modelview.export.python import PythonCode
 from modelview.fields import ModulePath
 from modelview.meta import building
+from modelview.recipe import Recipe
 from modelview.recognised import recognise
 from modelview.sources._rebuilding import rebuilt
+from modelview.sources.base import Shape
 from modelview.sources.pickled import Pickled, whole
 from modelview.sources.torchvision import Torchvision
 from modelview.sources.torchvision_class import TorchvisionClass
@@ -56,6 +58,32 @@ def test_outputs_are_bit_equal(name: str, tmp_path: Path) -> None:
     made = rebuilt(whole(mv.read(tmp_path / "model.pth")), lambda info: values.tensor("it", info).clone())
     inputs = (torch.rand(1, 3, 8, 112, 112),) if name == "r3d_18" else (torch.rand(1, 3, 224, 224),)
     assert exact(run(made, inputs), run(model, inputs))
+
+
+ENCODER: dict[str, Any] = {"d_model": 16, "nhead": 2, "dim_feedforward": 32, "batch_first": True}
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
+@pytest.mark.parametrize(
+    ("make", "shape", "text"),
+    [
+        (lambda: nn.LSTM(8, 4, 2, bidirectional=True, batch_first=True), (1, 5, 8), "nn.LSTM(8, 4, num_layers=2, "),
+        (lambda: nn.GRU(8, 4), (1, 5, 8), "model = nn.GRU(8, 4)"),
+        (lambda: nn.RNN(8, 4, nonlinearity="relu"), (1, 5, 8), 'nonlinearity="relu")'),
+        (lambda: nn.TransformerEncoderLayer(**ENCODER), (1, 5, 16), "nn.TransformerEncoderLayer(16, 2, dim"),
+        (
+            lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(**ENCODER, activation="gelu"), 2),
+            *((1, 5, 16), 'activation="gelu"'),
+        ),
+    ],
+    ids=["lstm", "gru", "rnn", "encoder layer", "encoder"],
+)
+def test_layers_of_sequences_run_and_are_written(make: Any, shape: Shape, text: str, tmp_path: Path) -> None:
+    model, x = make().eval(), torch.rand(shape)
+    recipe = Recipe(Pickled(files.give(saved(model, tmp_path)), input=shape))
+    built = check_recipe(recipe, inputs=(x,))
+    assert exact(run(built, (x,)), run(model, (x,)))
+    assert text in recipe.code()
 
 
 def test_a_model_without_a_name_opens_and_is_edited(tmp_path: Path) -> None:
