@@ -1,4 +1,5 @@
 import json
+import re
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
@@ -101,6 +102,15 @@ def edits_of(recipe: Recipe) -> st.SearchStrategy[Edit]:
     )
 
 
+_INTERNAL = re.compile(r"positional argument|\w\(\) (got|takes|missing)|object has no attribute|NoneType|Proxy|lambda")
+"""What Python says of a slip in the code that ran, and no refusal should."""
+
+
+def assert_sentence(refusal: str) -> None:
+    assert refusal.endswith((".", "?")), refusal
+    assert not _INTERNAL.search(refusal), refusal
+
+
 def refused(recipe: Recipe) -> str | None:
     """The sentence with which a recipe is refused, if it is."""
     try:
@@ -130,7 +140,7 @@ def hold(recipe: Recipe, edits: list[Edit], sides: tuple[int, ...] = ()) -> None
         if refusal is None:
             recipe = recipe.then(edit)
         else:
-            assert refusal.endswith((".", "?")), refusal
+            assert_sentence(refusal)
     check_recipe(recipe, inputs=_pictures(recipe, sides) if sides else None)
     check_undo(recipe)
 
@@ -239,7 +249,7 @@ def _check_pair(name: str, first: str, second: str, folder: Path) -> None:
         if refusal is None:
             recipe = recipe.then(edit)
         else:
-            assert refusal.endswith((".", "?")), refusal
+            assert_sentence(refusal)
             assert recipe.check()
     check_recipe(recipe)
 

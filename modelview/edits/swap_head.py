@@ -111,8 +111,8 @@ class SwapHead(Edit):
         sites = []
         for given, old, new in found.layers:
             if (path := before.now(given)) in modules:
-                untouched = type(modules[path]) is type(old)
-                layer = written(new) if untouched else self._plain(before, path)
+                now = modules[path]
+                layer = _as_wide(new, now) if type(now) is type(old) else self._plain(before, path)
                 sites.append(Site(path, layer, is_auxiliary(given)))
         attributes = ((before.now(path), name, value) for path, name, value in found.attributes)
         return sites, tuple(a for a in attributes if a[0] in modules)
@@ -272,3 +272,13 @@ def _imports(parts: Any) -> tuple[str, ...]:
 
 def _summary(layers: tuple[Named, ...]) -> str:
     return " → ".join(layer.replace("()", "") for _, layer in layers)
+
+
+def _as_wide(new: nn.Module, now: nn.Module) -> str:
+    """The new layer as text, for as many channels as the one that stands there takes: an input may be joined there."""
+    layer = Layer(written(new))
+    for width_in, width_out in (("in_features", "out_features"), ("in_channels", "out_channels")):
+        width = getattr(now, width_in, None)
+        if width not in (None, getattr(new, width_in, None)):
+            layer = layer.with_widths((1, width), (1, getattr(new, width_out))) or layer
+    return layer.text

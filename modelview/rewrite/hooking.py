@@ -1,6 +1,5 @@
 """Where a forward cannot be recorded: the model's own forward, with hooks while it runs."""
 
-import inspect
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from modelview.rewrite.hands import Doing
+from modelview.rewrite.signatures import needed, sign
 from modelview.rewrite.wiring import Turn, Wiring
 
 
@@ -28,6 +28,7 @@ def hooked_class(base: type[nn.Module], wiring: Wiring, names: Mapping[str, str]
         caught = tuple(values[tap.path][tap.call] for tap in wiring.taps)
         return x if wiring.end is None else wiring.end(hand, x, caught)
 
+    sign(forward, base, wiring.inputs)
     return type(wiring.class_name, (base,), {"forward": forward, "__doc__": wiring.title})
 
 
@@ -37,9 +38,7 @@ def _apart(
     """What the model's own forward takes, and the further inputs by name, which are taken out of `kwargs`."""
     if not names:
         return args, {}
-    _, *parameters = inspect.signature(inspect.unwrap(base.forward)).parameters.values()
-    n_own = sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
-    n_own -= sum(p.name in kwargs for p in parameters)
+    n_own = sum(p.name not in kwargs for p in needed(base))
     inputs = dict(zip(names, args[n_own:], strict=False))
     inputs.update({name: kwargs.pop(name) for name in names if name in kwargs})
     return args[:n_own], inputs
@@ -53,7 +52,9 @@ def _turning(model: nn.Module, turn: Turn, hand: Doing) -> Any:
         return turn.function(hand, output)
 
     module = model.get_submodule(turn.path)
-    return module.register_forward_pre_hook(before) if turn.before else module.register_forward_hook(after)
+    if turn.before:  # first of all, as what comes before the module: of several edits the earliest then turns first
+        return module.register_forward_pre_hook(before, prepend=True)
+    return module.register_forward_hook(after)
 
 
 def _catching(model: nn.Module, path: str, values: list[Any]) -> Any:

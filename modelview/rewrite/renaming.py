@@ -11,6 +11,7 @@ from modelview.rewrite.classes import ANY, titled
 from modelview.rewrite.drafting import MOST_CHARACTERS, class_name
 from modelview.rewrite.rewired_code import base_name, moved_lines
 from modelview.rewrite.rewiring import Rewired, plan_rewiring
+from modelview.rewrite.signatures import parameters
 from modelview.rewrite.wiring import Wiring
 from modelview.script import Code
 
@@ -75,9 +76,8 @@ def _is_only_called(module: nn.Module) -> bool:
     """Whether its class has no methods for others but `forward`, nor that an argument that may be left out."""
     kinds = takewhile(lambda kind: kind not in _NO_METHODS, type(module).__mro__)
     methods = {name for kind in kinds for name, value in vars(kind).items() if inspect.isfunction(value)}
-    parameters = inspect.signature(inspect.unwrap(type(module).forward)).parameters.values()
     public = {name for name in methods if not name.startswith("_")} - {"forward"}
-    return not public and all(parameter.default is parameter.empty for parameter in parameters)
+    return not public and all(parameter.default is parameter.empty for parameter in parameters(type(module)))
 
 
 def _answering(new: str) -> property:

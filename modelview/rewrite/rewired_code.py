@@ -1,7 +1,7 @@
 """A rewired forward as a class that a person would write."""
 
-import inspect
 from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import Any
 
 from torch import fx, nn
 
@@ -11,6 +11,7 @@ from modelview.rewrite.classes import ANY, by_name, class_code, declared, forwar
 from modelview.rewrite.drafting import Draft
 from modelview.rewrite.hands import Drawing
 from modelview.rewrite.holding import spelled
+from modelview.rewrite.signatures import needed, parameters
 from modelview.rewrite.statements import Body
 from modelview.rewrite.values import Untraceable
 from modelview.rewrite.wiring import Turn, Wiring
@@ -37,7 +38,7 @@ def hooked_code(model: nn.Module, wiring: Wiring, names: Mapping[str, str], code
     """A class whose forward calls the model's own, with hooks where values are caught or changed on their way."""
     drawn = _Drawn(names)
     inner = [line for turn in wiring.turns for line in drawn.hook(turn)]
-    hooks = [(turn.path, _registering(turn), _hook_name(turn)) for turn in wiring.turns]
+    hooks = [(turn.path, *_hook(turn)) for turn in wiring.turns]
     if wiring.taps:
         inner += _catching(clone=any(tap.clone for tap in wiring.taps))
         hooks += [
@@ -114,17 +115,19 @@ def _dropouts(draft: Draft) -> Codes:
 def _call(model: nn.Module, wiring: Wiring) -> tuple[str, str]:
     """The call of the model's own forward, and the parameters of the new one."""
     target = f"self.{wiring.wrapped}" if wiring.wrapped else "super().forward"
-    _, *given = inspect.signature(inspect.unwrap(type(model).forward)).parameters.values()
-    plain = [p.name for p in given if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    given, plain = parameters(type(model)), needed(type(model))
     further = "".join(f", {name}: Tensor" for name in wiring.inputs)
     if len(plain) == len(given) or further:
-        kind = "Tensor" if len(plain) == len(given) else "Any"
-        return f"{target}({', '.join(plain)})", ", ".join(f"{name}: {kind}" for name in plain) + further
+        is_any = [len(plain) < len(given) or p.annotation is Any for p in plain]
+        said = (f"{p.name}: {'Any' if other else 'Tensor'}" for p, other in zip(plain, is_any, strict=True))
+        return f"{target}({', '.join(p.name for p in plain)})", ", ".join(said) + further
     return f"{target}(*args, **kwargs)", "*args: Any, **kwargs: Any"
 
 
-def _registering(turn: Turn) -> str:
-    return "register_forward_pre_hook" if turn.before else "register_forward_hook"
+def _hook(turn: Turn) -> tuple[str, str]:
+    """What registers it, and what that is given: as in `hooking.py`."""
+    name = _hook_name(turn)
+    return ("register_forward_pre_hook", f"{name}, prepend=True") if turn.before else ("register_forward_hook", name)
 
 
 def _hook_name(turn: Turn) -> str:

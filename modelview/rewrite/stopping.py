@@ -7,6 +7,7 @@ from torch import nn
 from modelview.rewrite.classes import by_name, declared, indented, wrapped
 from modelview.rewrite.holding import spelled
 from modelview.rewrite.rewired_code import base_name
+from modelview.rewrite.signatures import sign
 from modelview.script import Code, quoted
 
 
@@ -40,6 +41,7 @@ def stopped_class(base: type[nn.Module], name: str, path: str, call: int, tail: 
             x = getattr(self, child)(x)
         return x
 
+    sign(forward, base)
     made: type[nn.Module] = type(name, (base,), {"forward": forward, "__doc__": f"{base.__name__} up to `{path}`."})
     return made
 

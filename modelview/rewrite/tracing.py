@@ -11,6 +11,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from modelview.rewrite.signatures import runs_hooks
 from modelview.rewrite.values import Untraceable, Value, assigned_name
 
 DROPOUTS = {
@@ -151,7 +152,8 @@ def _recorded(
 
 
 def _unusual(module: nn.Module) -> bool:
-    return bool("forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks)
+    hooks = module._forward_hooks or module._forward_pre_hooks or runs_hooks(type(module))
+    return bool("forward" in vars(module) or hooks)
 
 
 def _cleaned(graph: fx.Graph, root: nn.Module, seen: Mapping[str, Sequence[Seen]]) -> fx.Graph:
