@@ -121,13 +121,25 @@ def refused(recipe: Recipe) -> str | None:
 
 
 LARGE: dict[str, tuple[int, ...]] = {
+    "alexnet": (64, 64),
+    "convnext_tiny": (32, 32),
+    "deeplabv3_mobilenet_v3_large": (64, 64),
+    "efficientnet_b0": (32, 32),
+    "fasterrcnn_mobilenet_v3_large_320_fpn": (64, 64),
     "googlenet": (96, 96),
     "inception_v3": (96, 96),
     "mc3_18": (4, 32, 32),
-    "raft_small": (128, 128),
     "modelview:unet": (32, 48),
+    "raft_small": (128, 128),
+    "retinanet_resnet50_fpn": (64, 64),
+    "s3d": (16, 64, 64),
+    "swin3d_t": (4, 64, 64),
+    "vgg11": (32, 32),
 }
-"""Families that no small model stands for, and the sides of pictures for which they do not take long."""
+"""Families that no small model stands for, and the sides of pictures for which they do not take long.
+
+MViT takes one size only, for which it takes long; its edits are tried on meta and with real weights elsewhere.
+"""
 
 
 def hold(recipe: Recipe, edits: list[Edit], sides: tuple[int, ...] = ()) -> None:
@@ -179,11 +191,11 @@ def test_so_does_any_of_the_smallest_that_a_builder_makes(name: str, data: st.Da
 
 @pytest.mark.zoo
 @pytest.mark.parametrize("name", LARGE)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(data=st.data())
 def test_so_does_any_of_the_families_without_a_small_one(name: str, data: st.DataObject) -> None:
     recipe = mv.open(name)
-    hold(recipe, data.draw(st.lists(edits_of(recipe), max_size=3)), LARGE[name])
+    hold(recipe, data.draw(st.lists(edits_of(recipe), min_size=1, max_size=3)), LARGE[name])
 
 
 FAMILIES = (
