@@ -20,15 +20,28 @@ _RECORDING = threading.RLock()
 
 @contextmanager
 def _hooked(modules: Iterable[nn.Module], recorder: Recorder) -> Iterator[None]:
-    handles = []
+    """Have the recorder called before and after each module.
+
+    As `register_forward_hook(_, with_kwargs=True)` does, but without its handle: to make one takes longer than a small
+    layer on meta.
+    """
+    modules = list(modules)
     try:
         for module in modules:
-            handles.append(module.register_forward_pre_hook(recorder.begin, with_kwargs=True))
-            handles.append(module.register_forward_hook(recorder.end, with_kwargs=True))
+            module._forward_pre_hooks[recorder] = recorder.begin  # type: ignore[index]
+            module._forward_pre_hooks_with_kwargs[recorder] = True  # type: ignore[index]
+            module._forward_hooks[recorder] = recorder.end  # type: ignore[index]
+            module._forward_hooks_with_kwargs[recorder] = True  # type: ignore[index]
         yield
     finally:
-        for handle in handles:
-            handle.remove()
+        for module in modules:
+            for hooks in (
+                module._forward_pre_hooks,
+                module._forward_pre_hooks_with_kwargs,
+                module._forward_hooks,
+                module._forward_hooks_with_kwargs,
+            ):
+                hooks.pop(recorder, None)  # type: ignore[call-overload]
 
 
 @contextmanager
