@@ -130,6 +130,13 @@ def require_memory(
         )
 
 
+def widths(module: Any) -> tuple[int, int]:
+    """How many features or channels a Linear or a convolution takes, and makes."""
+    if isinstance(module, nn.Linear):
+        return module.in_features, module.out_features
+    return module.in_channels, module.out_channels
+
+
 def describe(module: nn.Module) -> str:
     """The module as layer text where its repr is one, else the name of its class.
 

@@ -32,6 +32,13 @@ def laid_out(lines: Iterable[str], indent: int) -> Iterator[str]:
         yield from statement if _fit(statement) else _fitted(statement, name)
 
 
+def rows(opening: str, items: list[str], closing: str) -> str:
+    """A call or a list with each item on lines of its own."""
+    if not items:
+        return opening.rstrip("[{") + closing.lstrip("]}")
+    return "\n".join([opening, *("    " + item.replace("\n", "\n    ") + "," for item in items), closing])
+
+
 def _fit(lines: Iterable[str]) -> bool:
     return all(len(line) <= WIDTH for line in lines)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from keyword import iskeyword
 
 from modelview.errors import UnknownName
 
@@ -31,6 +32,15 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UnknownName:
     error = UnknownName(f"No {what} is called {short(name)!r}.{_hint(near, known)}")
     error.wanted, error.nearest = name, tuple(near)
     return error
+
+
+def is_name(name: object) -> bool:
+    """Whether it can be an attribute or a variable.
+
+    >>> is_name("conv1"), is_name("0"), is_name("class"), is_name(None)
+    (True, False, False, False)
+    """
+    return isinstance(name, str) and name.isidentifier() and not iskeyword(name)
 
 
 def _hint(near: list[str], known: list[str]) -> str:

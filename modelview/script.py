@@ -4,12 +4,12 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from keyword import iskeyword
 from textwrap import fill
 
 from torch import nn
 
 from modelview.layout import WIDTH as WIDTH, laid_out
+from modelview.names import is_name
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def reference(model: nn.Module, path: str) -> str:
             text += f"[{name}]"
         elif isinstance(holder, nn.ModuleDict):
             text += f"[{quoted(name)}]"
-        elif name.isidentifier() and not iskeyword(name):
+        elif is_name(name):
             text += f".{name}"
         else:
             text += f".get_submodule({quoted(name)})"

@@ -102,7 +102,7 @@ def edits_of(recipe: Recipe) -> st.SearchStrategy[Edit]:
     )
 
 
-_INTERNAL = re.compile(r"positional argument|\w\(\) (got|takes|missing)|Proxy|lambda")
+_INTERNAL = re.compile(r"positional argument|\w\(\) (got|takes|missing)|object has no attribute|NoneType|Proxy|lambda")
 """What Python says of a slip in the code that ran, and no refusal should."""
 
 

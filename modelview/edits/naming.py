@@ -1,7 +1,6 @@
 """Named layers, as the edits that add them take them."""
 
 from collections.abc import Iterable
-from keyword import iskeyword
 from typing import Any
 
 from torch import nn
@@ -9,7 +8,7 @@ from torch import nn
 from modelview.errors import EditError
 from modelview.fields import ModulePath
 from modelview.layers import Layer
-from modelview.names import short
+from modelview.names import is_name, short
 
 NamedLayers = tuple[tuple[str, Layer], ...]
 """Layers with the names of their attributes, in the order in which they run."""
@@ -80,8 +79,3 @@ def require_variables(names: Iterable[str]) -> None:
             raise EditError(f"An argument's name is a Python name, such as add_variable; got {name!r}.")
         if name in USED:
             raise EditError(f"{name!r} means something else in the code that is written; choose another name.")
-
-
-def is_name(name: object) -> bool:
-    """Whether it can be an attribute or a variable."""
-    return isinstance(name, str) and name.isidentifier() and not iskeyword(name)

@@ -10,7 +10,7 @@ from torch import nn
 from modelview.edits.adapting import Adaptation
 from modelview.edits.replace_layer import placing, put
 from modelview.errors import EditError
-from modelview.layers import KNOWN, Layer, written
+from modelview.layers import KNOWN, Layer, widths, written
 from modelview.script import reference
 
 KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -59,19 +59,17 @@ class Refit:
         )
 
 
-def refit(model: nn.Module, path: str, weight: Adaptation | None, **widths: int) -> Refit:
-    """The layer at `path` for other `widths` (inputs, outputs), its weight adapted and its bias kept.
+def refit(model: nn.Module, path: str, weight: Adaptation | None, **other: int) -> Refit:
+    """The layer at `path` for `other` widths (inputs, outputs), its weight adapted and its bias kept.
 
     weight: None starts all of it anew. Raises EditError for a layer that cannot be made anew from its text.
     """
     old: Any = model.get_submodule(path)
-    inputs, outputs = (
-        (old.in_features, old.out_features) if isinstance(old, nn.Linear) else (old.in_channels, old.out_channels)
-    )
-    layer = _text(path, old).with_widths((1, widths.get("inputs", inputs)), (1, widths.get("outputs", outputs)))
+    inputs, outputs = widths(old)
+    layer = _text(path, old).with_widths((1, other.get("inputs", inputs)), (1, other.get("outputs", outputs)))
     assert layer is not None  # both widths are known
     layer.planned()
-    values = {} if weight is None else dict(_values(old, weight, rows="outputs" in widths))
+    values = {} if weight is None else dict(_values(old, weight, rows="outputs" in other))
     return Refit(path, layer, values)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from keyword import iskeyword
 from typing import Annotated, Any, ClassVar
 
 from torch import nn
@@ -13,7 +12,7 @@ from modelview.edits.renaming_children import Names, Step, plan_steps, steps_cod
 from modelview.edits.replace_layer import put
 from modelview.errors import EditError
 from modelview.fields import Ask
-from modelview.names import short
+from modelview.names import is_name, short
 from modelview.proof import SAME_OUTPUT
 from modelview.structure import Structure
 
@@ -100,7 +99,7 @@ def _new_name(before: Structure, old: str, new: str) -> str:
     """The new last name of the module at `old`."""
     place = place_of(before, old)
     name = new.removeprefix(f"{place.parent}.") if place.parent else new
-    fine = name.isidentifier() and not iskeyword(name) and not name.startswith("__")
+    fine = is_name(name) and not name.startswith("__")
     if not (fine or (place.chain and name.isdigit())) or name == place.names[place.index]:
         raise EditError(f"A new name for `{old}` is another Python name, such as classifier; got {short(new)!r}.")
     if hasattr(before.model.get_submodule(place.parent), name):

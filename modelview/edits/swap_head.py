@@ -14,7 +14,7 @@ from modelview.edits.replace_layer import placing, put
 from modelview.errors import EditError
 from modelview.fields import Ask
 from modelview.heads import head_sites, is_auxiliary, output_layer
-from modelview.layers import Layer, require_memory, written
+from modelview.layers import Layer, require_memory, widths, written
 from modelview.meta import building
 from modelview.names import short, unknown
 from modelview.script import Code, reference
@@ -277,8 +277,7 @@ def _summary(layers: tuple[Named, ...]) -> str:
 def _as_wide(new: nn.Module, now: nn.Module) -> str:
     """The new layer as text, for as many channels as the one that stands there takes: an input may be joined there."""
     layer = Layer(written(new))
-    for width_in, width_out in (("in_features", "out_features"), ("in_channels", "out_channels")):
-        width = getattr(now, width_in, None)
-        if width not in (None, getattr(new, width_in, None)):
-            layer = layer.with_widths((1, width), (1, getattr(new, width_out))) or layer
-    return layer.text
+    (taken, _), (planned, made) = widths(now), widths(new)
+    fitted = layer.with_widths((1, taken), (1, made)) if taken != planned else layer
+    assert fitted is not None  # both widths are known
+    return fitted.text

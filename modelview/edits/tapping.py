@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modelview.edits.naming import USED, is_name
+from modelview.edits.naming import USED
 from modelview.errors import EditError
+from modelview.names import is_name
 from modelview.rewrite import Tap
 from modelview.structure import Structure
 from modelview.trace.channels import channel_axis

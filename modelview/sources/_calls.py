@@ -11,6 +11,7 @@ from torch import nn
 from torchvision import models, ops
 
 from modelview.errors import EditError
+from modelview.layout import rows
 from modelview.meta import building, to_meta
 from modelview.script import quoted
 from modelview.sources._making import Bounded
@@ -90,13 +91,6 @@ def spelled(cls: type) -> tuple[str, tuple[str, ...]]:
     if getattr(holder, name, None) is cls:
         return f"models.{inner}.{name}", ("from torchvision import models",)
     return name, (f"from {cls.__module__} import {name}",)
-
-
-def rows(opening: str, items: list[str], closing: str) -> str:
-    """A call or a list with each item on lines of its own."""
-    if not items:
-        return opening.rstrip("[{") + closing.lstrip("]}")
-    return "\n".join([opening, *("    " + item.replace("\n", "\n    ") + "," for item in items), closing])
 
 
 def written(value: Any) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
+from modelview.layout import rows
 from modelview.script import WIDTH, Code, quoted
 from modelview.sources import _blocks
 
@@ -54,5 +55,4 @@ def _call(opening: str, items: list[str], closing: str) -> str:
     line = f"{opening}{', '.join(items)}{closing}"
     if len(line) < WIDTH - 20 and "\n" not in line:
         return line
-    rows = [item.replace("\n", "\n    ") for item in items]
-    return "\n".join([opening, *(f"    {row}," for row in rows), closing])
+    return rows(opening, items, closing)

@@ -11,9 +11,10 @@ from torch import nn
 
 from modelview.errors import EditError
 from modelview.layers import KNOWN, Layer, written as as_text
+from modelview.layout import rows
 from modelview.script import quoted, reference
 from modelview.sources import _builders
-from modelview.sources._calls import MOST_CALLS, Callee, Draft, class_of, rows, takes_module, written
+from modelview.sources._calls import MOST_CALLS, Callee, Draft, class_of, takes_module, written
 from modelview.sources._code import IMPORT, plainly
 from modelview.sources._facts import Facts, differing, facts, structural
 from modelview.sources._making import Bounded

@@ -1,11 +1,10 @@
 """Models that rows of a container call by name: which names they may have, and the functions that make them."""
 
 import re
-from keyword import iskeyword
 
 from modelview.errors import EditError
 from modelview.layers import KNOWN
-from modelview.names import short
+from modelview.names import is_name, short
 from modelview.script import Code, function
 from modelview.sources._parts import BLOCKS, Models
 from modelview.sources.base import Source
@@ -19,7 +18,7 @@ TAKEN = frozenset(
 def require_models(models: Models) -> None:
     """Raises EditError for a name that no row could call, or that is something else, and for what is no model."""
     for name, model in models:
-        if not isinstance(name, str) or not name.isidentifier() or iskeyword(name):
+        if not is_name(name):
             raise EditError(f"A model that rows call has a Python name, such as backbone; got {short(repr(name))}.")
         if name in KNOWN or name in BLOCKS or name in TAKEN or name == "_":
             raise EditError(f"{name!r} is something else already; call the model otherwise, such as backbone.")

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from keyword import iskeyword
 from typing import Any
 
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from modelview.errors import EditError
+from modelview.names import is_name
 from modelview.script import Code, quoted, reference
 from modelview.sources._difference import compared, is_plain
 from modelview.sources._drafts import CONTAINERS, Drafting
@@ -76,7 +76,7 @@ class _Changing:
             if not _alike(ours, theirs):
                 raise EditError(f"`{path or 'the model'}` cannot be written as a call with plain values.")
         for name, value in vars(theirs).items():
-            if name not in vars(ours) and _is_name(name) and not name.startswith("_"):
+            if name not in vars(ours) and is_name(name) and not name.startswith("_"):
                 yield self._set(path, name, value)
         for name in [name for name in ours._modules if name not in theirs._modules]:
             yield self._deleted(f"{path}.{name}".lstrip("."))
@@ -93,7 +93,7 @@ class _Changing:
         holder, new = self._model.get_submodule(holder_path), self._drafting.draft(self._target.get_submodule(path))
         there, outer = holder._modules.get(name) is not None, reference(self._model, holder_path)
         here = reference(self._model, path) if there else f"{outer}.{name}"
-        plain = there or (_is_name(name) and not isinstance(holder, CONTAINERS))
+        plain = there or (is_name(name) and not isinstance(holder, CONTAINERS))
         if not there and hasattr(holder, name) and name not in vars(holder):
             raise EditError(f"{name!r} is something that every {type(holder).__name__} has already.")
         vars(holder).pop(name, None)
@@ -137,10 +137,6 @@ class _Changing:
             for name, child in theirs._modules.items():
                 if child is not None:
                     yield from self._cast(f"{path}.{name}".lstrip("."))
-
-
-def _is_name(text: str) -> bool:
-    return text.isidentifier() and not iskeyword(text)
 
 
 def _alike(ours: nn.Module, theirs: nn.Module) -> bool:

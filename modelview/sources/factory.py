@@ -5,14 +5,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from keyword import iskeyword
 from typing import Any, ClassVar
 
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from modelview.errors import EditError, UnknownName
-from modelview.names import short
+from modelview.names import is_name, short
 from modelview.script import Code
 from modelview.sources._calling import arguments, for_real, on_meta
 from modelview.sources._importing import (
@@ -113,11 +112,7 @@ def is_spec(text: str) -> bool:
     (True, False, False)
     """
     names = re.split(r"[.:]", text)
-    return text.count(":") == 1 and "." not in text.partition(":")[2] and all(map(_is_name, names))
-
-
-def _is_name(text: str) -> bool:
-    return text.isidentifier() and not iskeyword(text)
+    return text.count(":") == 1 and "." not in text.partition(":")[2] and all(map(is_name, names))
 
 
 def plain(name: str, keywords: Mapping[str, object]) -> Keywords:

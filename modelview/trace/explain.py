@@ -1,5 +1,6 @@
 """Why a module could not take its input, as one sentence with the layer, the shapes and the remedy."""
 
+import re
 from typing import Any
 
 from torch import nn
@@ -17,8 +18,15 @@ def sentence(path: str, module: nn.Module, inputs: Any, error: Exception) -> str
     if is_shape(inputs) and (known := _known(name, module, inputs)):
         return known
     kind = type(module).__name__
-    if isinstance(inputs, tuple | dict) and not is_shape(inputs) and isinstance(module, _OF_ONE_TENSOR):
+    lacking = re.fullmatch(r"'(\w+)' object has no attribute '(\w+)'", str(error))
+    is_slip = lacking is not None and next(module.children(), None) is None
+    if isinstance(inputs, tuple | dict) and not is_shape(inputs) and (is_slip or isinstance(module, _OF_ONE_TENSOR)):
         return f"{name} ({kind}) takes one tensor, but gets {text(inputs)}."
+    if lacking is not None:
+        return (
+            f"{name} ({kind}) could not take {text(inputs)}: its forward asks for {lacking[2]!r}, which "
+            f"what stands there ({lacking[1]}) does not have. Put something of the same kind there."
+        )
     return f"{name} ({kind}) could not take {text(inputs)}: {reason(error)}."
 
 

@@ -26,3 +26,18 @@ CPP = "too small! Exception raised from pool at Pool.h:1 (most recent call first
 )
 def test_the_layer_the_shapes_and_the_remedy_are_named(module: nn.Module, inputs: Any, words: str) -> None:
     assert words in sentence("a", module, inputs, RuntimeError(CPP))
+
+
+@pytest.mark.parametrize(
+    ("module", "inputs", "error", "words"),
+    [
+        (nn.ReLU(), ((1, 8, 9, 9),), "'list' object has no attribute 'is_contiguous'", "takes one tensor, but gets (1"),
+        (
+            nn.ModuleDict({"a": nn.ReLU()}),
+            *((1, 3), "'Identity' object has no attribute 'values'"),
+            "its forward asks for 'values', which what stands there (Identity) does not have.",
+        ),
+    ],
+)
+def test_pythons_own_words_are_put_otherwise(module: nn.Module, inputs: Any, error: str, words: str) -> None:
+    assert words in sentence("a", module, inputs, AttributeError(error))
