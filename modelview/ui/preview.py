@@ -30,7 +30,7 @@ class Checked:
 
 
 AGAIN = "The last step is this edit already: Apply makes it once more."
-DONE = "The last step is this edit, and it cannot be made once more. Fill in something else for another."
+DONE = "This edit is made: it is the last step. Change something here to make another."
 
 
 def draw(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> None:
