@@ -1,4 +1,4 @@
-"""`python -m tests.docs`: writes the generated parts of the documentation anew; tests hold that they are up to date."""
+"""`python -m tests.docs [TABLE ...]`: writes the generated parts of the documentation anew; tests hold them up to date."""
 
 import re
 import statistics
@@ -116,7 +116,8 @@ def between(name: str) -> re.Pattern[str]:
 
 
 def main() -> None:
-    for name, (path, make) in TABLES.items():
+    for name in sys.argv[1:] or TABLES:
+        path, make = TABLES[name]
         path.write_text(filled(path.read_text(), name, make()))
 
 
