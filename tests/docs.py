@@ -1,4 +1,4 @@
-"""`python -m tests.docs [TABLE ...]`: writes the generated parts of the documentation anew; tests hold them up to date."""
+"""`python -m tests.docs [TABLE ...]` writes the generated parts of the documentation; tests hold them up to date."""
 
 import re
 import statistics
