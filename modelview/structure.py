@@ -12,6 +12,7 @@ from modelview.names import unknown
 from modelview.sources.base import Shape, Source
 from modelview.trace.records import Call, Trace
 from modelview.trace.run import trace_module
+from modelview.wording import counted
 
 Moves = tuple[tuple[str, str], ...]
 """Paths and new paths of modules, the deepest first."""
@@ -54,10 +55,14 @@ class Structure:
     def run(self, inputs: Sequence[Tensor | Shape], *, train: bool = False) -> Trace:
         """One pass on `inputs`, tensors or shapes (N, ...), one for each input of `forward`."""
         tensors = [tensor_of(value) for value in inputs]
-        wanted = len(self.example)
-        if len(tensors) != wanted:
-            raise EditError(f"{self.source.title} takes {_counted(wanted, 'input')}, not {len(tensors)}.")
+        self.require_inputs(tensors)
         return trace_module(self.model, *self.source.taken(*tensors), train=train)
+
+    def require_inputs(self, inputs: Sequence[Any]) -> None:
+        """Raises EditError for another number of inputs than `forward` takes."""
+        if len(inputs) != len(self.example):
+            wanted = counted(len(self.example), "input")
+            raise EditError(f"{self.source.title} takes {wanted}, not {len(inputs)}.")
 
     def module(self, path: str) -> nn.Module:
         """The module inside the model that has this path. Raises UnknownName, and EditError for ""."""
@@ -93,7 +98,3 @@ def tensor_of(value: Any) -> Tensor:
         return torch.empty(shape, device="meta")
     except RuntimeError as error:
         raise EditError(f"No tensor can have the shape {shape}: it is too large.") from error
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torchvision import models
 
+import modelview as mv
 from modelview.cli import main
+from modelview.recipe import Recipe
 
 REPLACE = {"edit": "replace_layer", "path": "classifier.1"}
 
@@ -95,6 +98,49 @@ def test_check_and_code(recipe: str, capsys: pytest.CaptureFixture[str]) -> None
     assert "→ out 1 × 4" in capsys.readouterr().out
     assert main(["code", recipe, "--json"]) == 0
     assert "model.classifier[1] = nn.Conv2d(512, 4, kernel_size=1)" in json.loads(capsys.readouterr().out)["code"]
+
+
+def test_features_of_noise_and_of_a_picture(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["features", recipe, "--path", "features.?", "--path", "classifier.1", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["input"], document["device"]) == ("random input, seed 0", "cpu")
+    expected = mv.features(Recipe.from_json(Path(recipe).read_text()), paths=("features.?", "classifier.1"))
+    assert [(row["path"], row["shape"], row["mean"]) for row in document["features"]] == [
+        (row.path, list(row.shape), row.mean) for row in expected
+    ]
+    assert sum(each["probability"] for each in document["prediction"]) == pytest.approx(1)
+
+    Image.new("RGB", (40, 30), (250, 0, 0)).save(tmp_path / "red.png")
+    picture = ["--picture", str(tmp_path / "red.png"), "--input", "1,3,64,64"]
+    assert main(["features", recipe, "--path", "features.0", *picture]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[:2] == ["features.0", "1"]
+    assert "1 × 64 × 31 × 31" in lines[1]
+    assert lines[-2].startswith("Resized and centre-cropped to 64 × 64, normalised with mean")
+    assert lines[-1] == "The weights are random, so this says nothing about the input."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--path", "featurse.0"], "No module is called 'featurse.0'. Did you mean 'features.0'"),
+        (["--picture", "nowhere.png"], "There is no file 'nowhere.png'."),
+        (["--picture", __file__], "This file is no picture that can be read; it takes PNG, JPEG"),
+        (["--device", "cuda:77"], "There is no device 'cuda:77' on this machine; it has cpu"),
+        (["--seed", "-1"], "A seed is a whole number from 0 up; got -1."),
+        (["--seed", str(2**64)], f"A seed is a whole number from 0 up; got {2**64}."),
+        (["--input", "1,4,64,64"], "`features.0` gets 4 channels but takes 3"),
+        (["--input", "1,3,0,64"], "An input shape is whole numbers from 1 up, N first, such as 1,3,224,224; got (1,"),
+        (["--input", "1,3,64,64", "--input", "1,3"], "squeezenet1_1 takes 1 input, not 2."),
+        (["--input", "1000000,3,224,224"], "What a layer makes of this input would take"),
+    ],
+)
+def test_features_refuses(recipe: str, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["features", recipe, *arguments]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"modelview: {message}"), captured.err
+    assert captured.err.count("\n") == 1
 
 
 def test_export_every_format(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,8 @@ FILES = sorted((ROOT / "modelview").rglob("*.py"))
 FLOORS = [  # from the ground up: a module imports from its own floor and from those before it
     "errors",
     "names",
+    "wording",
+    "seeds",
     "registry",
     "fields",
     "layout",
@@ -39,6 +41,7 @@ FLOORS = [  # from the ground up: a module imports from its own floor and from t
     "export",
     "render",
     "__init__",
+    "commands",
     "cli",
     "__main__",
     "ui",

@@ -8,6 +8,7 @@ from modelview.checkpoints import modules
 from modelview.checkpoints.graph import Blob
 from modelview.checkpoints.records import Global, Stub, TensorInfo
 from modelview.names import short
+from modelview.wording import counted
 
 MOST = 300
 MOST_ITEMS = 8
@@ -64,7 +65,7 @@ def text(value: Any, depth: int = 0) -> str:
     if isinstance(value, dict):
         if {"state", "param_groups"} <= value.keys():
             return _optimizer(value)
-        return _pairs(value.items(), len(value), depth) or _counted(len(value), "entry", "entries")
+        return _pairs(value.items(), len(value), depth) or counted(len(value), "entry", "entries")
     if isinstance(value, (list, tuple)):
         return _items(value)
     if isinstance(value, Blob):
@@ -80,7 +81,7 @@ def _pairs(items: Iterable[tuple[Any, Any]], count: int, depth: int) -> str:
     """Names and values; tensors only by number, "" where it goes too deep."""
     items = list(items)[:MOST_ITEMS]
     if items and all(isinstance(value, TensorInfo) for _, value in items):
-        return _counted(count, "tensor", "tensors")
+        return counted(count, "tensor")
     if depth >= _DEEPEST or not items:
         return ""
     shown = ", ".join(f"{short(str(name), 40)} = {_value(value, depth + 1)}" for name, value in items)
@@ -98,11 +99,7 @@ def _value(value: Any, depth: int) -> str:
 def _items(value: Any) -> str:
     if len(value) <= MOST_ITEMS and all(isinstance(inner, _SCALARS) for inner in value):
         return short(", ".join(map(str, value)) or "none", MOST)
-    return _counted(len(value), "item", "items")
-
-
-def _counted(count: int, one: str, several: str) -> str:
-    return f"{count:,} {one if count == 1 else several}"
+    return counted(len(value), "item")
 
 
 def _object(stub: Stub, depth: int) -> str:
@@ -140,7 +137,7 @@ def _optimizer(value: dict[Any, Any]) -> str:
     kind = _kind(groups[0] if groups else {}, {str(name) for name, inner in kept.items() if inner is not None})
     rates = {name: dict.fromkeys(_setting(group[name]) for group in groups if name in group) for name in _RATES}
     shown = ", ".join(f"{name} {' and '.join([*different][:4])}" for name, different in rates.items() if different)
-    many = _counted(len(listed), "group", "groups")
+    many = counted(len(listed), "group")
     return short(f"{kind}: {many}{f' ({shown})' if shown else ''}, state of {len(state):,} parameters", MOST)
 
 

@@ -30,6 +30,7 @@ from modelview.sources.base import Shape
 from modelview.stems import Stem, Stems, stems
 from modelview.structure import Structure
 from modelview.trace.shapes import text
+from modelview.wording import counted
 
 WEIGHTS = ("copy", "mean", "zero", "new")
 
@@ -91,7 +92,7 @@ class AdaptInput(Edit):
             steps += _channel_steps(before, found, self.channels, self.weights)
             example = _with_channels(example, found, self.channels)
             paths, now = ", ".join(stem.path for stem in found.stems), _width(before, found.stems[0])
-            summary.append(f"{paths}: {now} → {_counted(self.channels)}")
+            summary.append(f"{paths}: {now} → {counted(self.channels, 'channel')}")
         if self.size is not None:
             steps += _size_steps(before, self._sides)
             example = tuple((*shape[:-2], *self._sides) if len(shape) > 3 else shape for shape in example)
@@ -153,15 +154,15 @@ def _require_adaptable(before: Structure, stem: Stem, channels: int) -> None:
     given = {before.example[number][1] for number in stem.inputs}
     if given != {now}:
         raise EditError(
-            f"`{stem.path}` takes {_counted(now)} where the input has {min(given)}, so something else comes in with "
-            "it. Replace it by hand."
+            f"`{stem.path}` takes {counted(now, 'channel')} where the input has {min(given)}, so something else comes "
+            "in with it. Replace it by hand."
         )
     if now == channels:
-        raise EditError(f"`{stem.path}` already takes {_counted(channels)}.")
+        raise EditError(f"`{stem.path}` already takes {counted(channels, 'channel')}.")
     if groups != 1:
         raise EditError(
-            f"`{stem.path}` takes its {_counted(now)} apart, in {groups} groups, so another number of them would "
-            "change what comes out. Insert a 1 × 1 convolution before it instead."
+            f"`{stem.path}` takes its {counted(now, 'channel')} apart, in {groups} groups, so another number of them "
+            "would change what comes out. Insert a 1 × 1 convolution before it instead."
         )
 
 
@@ -169,10 +170,6 @@ def _width(before: Structure, stem: Stem) -> int:
     convolution: Any = before.module(stem.path)
     width: int = convolution.in_channels
     return width
-
-
-def _counted(channels: int) -> str:
-    return f"{channels:,} channel{'s' * (channels != 1)}"
 
 
 def _channel_steps(before: Structure, found: Stems, channels: int, weights: str) -> Iterator[Step]:

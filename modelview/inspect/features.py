@@ -15,6 +15,7 @@ from modelview.errors import EditError, ForwardError
 from modelview.inspect.noise import noise
 from modelview.inspect.running import failure
 from modelview.inspect.statistics import Statistics, statistics
+from modelview.layers import require_memory
 from modelview.names import select, unknown
 from modelview.recipe import Recipe, structure_of
 from modelview.sources.base import Shape
@@ -108,6 +109,12 @@ def features(
     return Features(tuple(watch.rows), _copied(output, "cpu"), device, watch.kept)
 
 
+def require_room(run: Trace) -> None:
+    """Raises EditError where this machine's memory is too small for what a layer returns in such a pass."""
+    largest = max((call.output_bytes for call in run.calls), default=0)
+    require_memory("What a layer makes of this input", 2 * largest, of="", remedy="Choose a smaller input.")
+
+
 def devices() -> list[str]:
     """Where a model can run on this machine."""
     return ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
@@ -145,8 +152,7 @@ def _exactly(paths: list[str], patterns: tuple[str, ...]) -> Iterator[str]:
 def _arguments(subject: Recipe | nn.Module, inputs: tuple[Any, ...], seed: int) -> tuple[Any, ...]:
     if isinstance(subject, Recipe):
         given = inputs or subject.example
-        if len(given) != len(subject.example):
-            raise EditError(f"{subject.source.title} takes {len(subject.example)} input(s), not {len(given)}.")
+        structure_of(subject).require_inputs(given)
         return subject.source.taken(*_tensors(given, seed))
     if not inputs:
         raise EditError("A module by itself has no known input: give a tensor or a shape, such as (1, 3, 224, 224).")

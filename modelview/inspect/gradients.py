@@ -88,9 +88,7 @@ def gradients(recipe: Recipe, *inputs: Tensor | Shape, real: bool = True) -> lis
 def one_step(recipe: Recipe, *inputs: Tensor | Shape, real: bool = True, progress: Progress | None = None) -> Step:
     """The same, with how it was run. progress: as `Recipe.build` takes it."""
     given = inputs or small_inputs(recipe)
-    wanted = len(recipe.example)
-    if len(given) != wanted:
-        raise EditError(f"{recipe.source.title} takes {wanted} input(s), not {len(given)}.")
+    structure_of(recipe).require_inputs(given)
     with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)  # of dropout; CUDA's own is left alone
         rows, note = _real(recipe, given, progress) if real else _existing(recipe, given)

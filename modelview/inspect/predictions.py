@@ -36,6 +36,15 @@ def top(output: Any, names: tuple[str, ...] = (), k: int = 5) -> list[Prediction
     return [Prediction(i, known[i] if known else "", p) for i, p in pairs]
 
 
+def caveat(recipe: Recipe) -> str:
+    """Why a prediction says nothing about its input; "" where it does."""
+    if getattr(recipe.source, "weights", None) is None:
+        return "The weights are random, so this says nothing about the input."
+    if structure_of(recipe).heads is not None:
+        return "The head is new and has not been trained, so this says nothing about the input."
+    return ""
+
+
 def class_names(recipe: Recipe) -> tuple[str, ...]:
     """Names of the classes: the weights' own, or the default weights' where they are random; () after a new head."""
     if names := recipe.categories():

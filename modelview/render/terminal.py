@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from modelview.inspect.features import FeatureRow, Features
+from modelview.inspect.gradients import GradientRow, Step
+from modelview.inspect.predictions import Prediction
 from modelview.inspect.tables import ModuleRow
 from modelview.names import short
 from modelview.recipe import Check
@@ -76,6 +79,35 @@ def _value(value: Any) -> str:
     if isinstance(value, tuple) and value and isinstance(value[0], str):
         return " ".join(value) if len(value) < 6 else f"{' '.join(value[:4])} … {len(value)} keys"
     return text(value) if value else "–"
+
+
+def gradients(step: Step) -> str:
+    """Which parameters got a gradient and moved in one step, and why the others did not."""
+    lines = [table(("name", "of", "shape", "gradient", "moved", ""), list(map(_gradient, step.rows)), "lllr")]
+    return "\n".join([*lines, "", step.summary, *([f"Note: {step.note}."] if step.note else [])])
+
+
+def _gradient(row: GradientRow) -> tuple[str, ...]:
+    norm = "yes" if row.norm is None else f"{row.norm:.3g}"
+    moved = "" if row.moved is None else "moved" if row.moved else "stayed"
+    return row.name, row.what, text(row.shape), norm if row.gradient else "", moved, row.reason
+
+
+def features(found: Features, likeliest: Sequence[Prediction]) -> str:
+    """What the chosen modules returned, and the likeliest classes of the first item where there are classes."""
+    header = ("module", "call", "output", "shape", "dtype", "mean", "std", "min", "max", "zeros", "NaN", "infinite")
+    lines = [table(header, list(map(_feature, found)), "lrlllrrrrrrr")]
+    if likeliest:
+        rows = [(f"{each.probability:.1%}", str(each.index), each.name) for each in likeliest]
+        lines += ["", table(("probability", "class", ""), rows, "rrl")]
+    return "\n".join(lines)
+
+
+def _feature(row: FeatureRow) -> tuple[str, ...]:
+    figures = ("–" if value is None else f"{value:.3g}" for value in (row.mean, row.std, row.min, row.max))
+    zeros = "–" if row.zeros is None else f"{row.zeros:.1%}"
+    which = (row.path, str(row.call + 1), row.output, text(row.shape), row.dtype)
+    return *which, *figures, zeros, f"{row.n_nan:,}", f"{row.n_inf:,}"
 
 
 def recognised(found: Recognised) -> str:

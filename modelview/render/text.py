@@ -45,15 +45,6 @@ def shape(tree: Any) -> str:
     return shapes.text(tree).replace(" × ", f"{THIN}×{THIN}")
 
 
-def counted(number: int, noun: str) -> str:
-    """A number and its noun.
-
-    >>> counted(1, "module"), counted(1200, "module")
-    ('1 module', '1,200 modules')
-    """
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def _scaled(number: int, steps: tuple[tuple[int, str], ...]) -> str:
     for step, unit in steps:
         if abs(number) >= step * 0.9995:

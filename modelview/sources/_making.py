@@ -44,12 +44,6 @@ def require_number(what: str, value: object) -> None:
         raise EditError(f"{what} is at most {MOST:,}; got {short(repr(value))}.")
 
 
-def require_seed(value: object) -> None:
-    """Raises EditError unless `value` can be a seed."""
-    if type(value) is not int or not 0 <= value < 2**63:
-        raise EditError(f"A seed is a whole number from 0 up; got {short(repr(value))}.")
-
-
 def require_flag(what: str, value: object) -> None:
     """Raises EditError unless `value` is True or False."""
     if type(value) is not bool:

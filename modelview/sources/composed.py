@@ -10,8 +10,9 @@ from modelview.errors import EditError
 from modelview.layers import Layer
 from modelview.names import short, unknown
 from modelview.script import Code
+from modelview.seeds import require_seed
 from modelview.sources._containers import held, holding
-from modelview.sources._making import for_real, on_meta, require_known, require_seed
+from modelview.sources._making import for_real, on_meta, require_known
 from modelview.sources._models import defining, require_models
 from modelview.sources._parts import BLOCKS as BLOCKS, Models as Models, Part
 from modelview.sources._steps import Rows as Rows, Step as Step, names, require_shape, steps as steps

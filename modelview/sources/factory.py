@@ -13,6 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 from modelview.errors import EditError, UnknownName
 from modelview.names import is_name, short
 from modelview.script import Code
+from modelview.seeds import require_seed
 from modelview.sources._calling import arguments, for_real, on_meta
 from modelview.sources._importing import (
     allow as allow,
@@ -51,8 +52,7 @@ class Factory(Source):
     def __post_init__(self) -> None:
         if not is_spec(self.spec):
             raise UnknownName(f'A factory is named as "package.module:function"; got {short(self.spec)!r}.')
-        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
-            raise EditError(f"A seed is a whole number from 0 up; got {self.seed!r}.")
+        require_seed(self.seed)
         object.__setattr__(self, "keywords", plain(self.spec, dict(self.keywords)))
         object.__setattr__(self, "input", _shapes(self.input))
 

@@ -11,6 +11,7 @@ from torch import nn
 from modelview.errors import DownloadError, EditError, UnknownName
 from modelview.names import short, unknown
 from modelview.script import Code, quoted
+from modelview.seeds import require_seed
 from modelview.sources._calling import Make, arguments, bounded, complaining, for_real, on_meta
 from modelview.sources._importing import not_taken
 from modelview.sources._keywords import Keywords, require_classes
@@ -40,8 +41,7 @@ class Timm(Source):
     keywords: Keywords = ()
 
     def __post_init__(self) -> None:
-        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
-            raise EditError(f"A seed is a whole number from 0 up; got {self.seed!r}.")
+        require_seed(self.seed)
         object.__setattr__(self, "keywords", plain(self.name, dict(self.keywords)))
         for keyword, value in self.keywords:
             _require_counts(keyword, value)

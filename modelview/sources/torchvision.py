@@ -8,6 +8,7 @@ from torch import nn
 from modelview.errors import EditError
 from modelview.layers import require_memory
 from modelview.script import Code
+from modelview.seeds import require_seed
 from modelview.sources._builders import builder, declared, model_class, task
 from modelview.sources._catalogue import (
     ModelRow as ModelRow,
@@ -49,8 +50,7 @@ class Torchvision(Source):
     def __post_init__(self) -> None:
         builder(self.name)
         weights = canonical(self.name, self.weights)
-        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
-            raise EditError(f"A seed is a whole number from 0 up; got {self.seed!r}.")
+        require_seed(self.seed)
         keywords = checked(self.name, dict(self.keywords), declared(self.name))
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "keywords", keywords)

@@ -16,9 +16,10 @@ from modelview.errors import EditError
 from modelview.layers import KNOWN
 from modelview.names import short, unknown
 from modelview.script import WIDTH, Code, quoted
+from modelview.seeds import require_seed
 from modelview.sources import _builders
 from modelview.sources._keywords import SIMPLE, Keyword, Keywords, checked, keyword
-from modelview.sources._making import for_real, on_meta, require_known, require_number, require_seed
+from modelview.sources._making import for_real, on_meta, require_known, require_number
 from modelview.sources.base import SOURCES, Progress, Shape, Source
 from modelview.sources.torchvision import torchvision
 

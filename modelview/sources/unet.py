@@ -7,6 +7,7 @@ from torch import nn
 
 from modelview.errors import EditError
 from modelview.script import Code
+from modelview.seeds import require_seed
 from modelview.sources import _blocks
 from modelview.sources._making import (
     for_real,
@@ -14,7 +15,6 @@ from modelview.sources._making import (
     require_flag,
     require_known,
     require_number,
-    require_seed,
 )
 from modelview.sources.base import SOURCES, Progress, Shape, Source
 

@@ -7,6 +7,7 @@ from torch import nn
 
 from modelview.names import reason
 from modelview.trace.shapes import is_shape, text
+from modelview.wording import counted
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _OF_ONE_TENSOR = (*_CONVOLUTIONS, nn.Linear, nn.modules.batchnorm._BatchNorm, nn.Identity, nn.Sequential)
@@ -42,7 +43,7 @@ def _known(name: str, module: nn.Module, shape: tuple[int, ...]) -> str | None:
         )
     if isinstance(module, nn.modules.batchnorm._BatchNorm) and len(shape) > 1 and shape[1] != module.num_features:
         kind, wanted = type(module).__name__, module.num_features
-        return f"{got}, so {_counted(shape[1])}, but takes {wanted}: replace it with {kind}({shape[1]})."
+        return f"{got}, so {counted(shape[1], 'channel')}, but takes {wanted}: replace it with {kind}({shape[1]})."
     return None
 
 
@@ -55,7 +56,7 @@ def _convolution(name: str, got: str, module: Any, shape: tuple[int, ...]) -> st
     if channels != module.in_channels:
         ones = "1" if dims == 1 else " × ".join("1" * dims)
         return (
-            f"{name} gets {_counted(channels)} but takes {module.in_channels}: insert a {ones} "
+            f"{name} gets {counted(channels, 'channel')} but takes {module.in_channels}: insert a {ones} "
             f"{kind}({channels}, {module.in_channels}) before it, or replace it with "
             f"{kind}({channels}, {module.out_channels}, …)."
         )
@@ -65,7 +66,3 @@ def _convolution(name: str, got: str, module: Any, shape: tuple[int, ...]) -> st
         if any(size + 2 * pad < step * (kernel - 1) + 1 for size, pad, kernel, step in pairs):
             return f"{got}, smaller than its kernel of {text(tuple(module.kernel_size))}: use a larger input."
     return None
-
-
-def _counted(channels: int) -> str:
-    return f"{channels} channel{'s' * (channels != 1)}"

@@ -7,14 +7,14 @@ import streamlit as st
 
 from modelview.errors import DownloadError, EditError, ModelviewError
 from modelview.inspect import pictures
-from modelview.inspect.features import FeatureRow, Features, devices, features
-from modelview.inspect.predictions import class_names, top
+from modelview.inspect.features import FeatureRow, Features, devices, features, require_room
+from modelview.inspect.predictions import caveat, class_names, top
 from modelview.inspect.statistics import Statistics
-from modelview.layers import require_memory
 from modelview.names import select
-from modelview.recipe import Recipe, structure_of
-from modelview.render import text, tiles
+from modelview.recipe import Recipe
+from modelview.render import tiles
 from modelview.ui import card, parts, rows, state, weights
+from modelview.wording import counted
 
 _RESULT = "features.result"
 RANDOM, PICTURE = "Random", "A picture"
@@ -74,8 +74,7 @@ def _given(recipe: Recipe, seed: int, data: bytes | None) -> tuple[tuple[Any, ..
     Raises EditError for a file that is no picture, and for noise that this machine's memory is too small for.
     """
     if data is None:
-        largest = max((call.output_bytes for call in state.trace().calls), default=0)
-        require_memory("What a layer makes of this input", 2 * largest, of="", remedy="Choose a smaller input.")
+        require_room(state.trace())
         return state.inputs(), f"random input, seed {seed}"
     made = pictures.prepared(recipe, pictures.read(data), state.inputs())
     st.image(made.shown, caption="As the model sees it")
@@ -105,7 +104,7 @@ def _layers(recipe: Recipe) -> list[str]:
         parts.refuse(error)
         return []
     if n_found:
-        st.caption(text.counted(n_found, "module"))
+        st.caption(counted(n_found, "module"))
     return [*chosen, *patterns]
 
 
@@ -154,10 +153,8 @@ def _prediction(recipe: Recipe, last: Result) -> None:
         return
     with st.container(border=True, key="features.prediction"):
         st.markdown(f"**Prediction** :gray[{parts.plain(origin)}]")
-        if getattr(recipe.source, "weights", None) is None:
-            st.caption("The weights are random, so this says nothing about the input.")
-        elif structure_of(recipe).heads is not None:
-            st.caption("The head is new and has not been trained, so this says nothing about the input.")
+        if doubt := caveat(recipe):
+            st.caption(doubt)
         lines = [(parts.plain(p.name) or f"class {p.index}", f"{p.probability:.1%}", f":gray[{p.index}]") for p in best]
         parts.table(("Class", "Probability", "Index"), lines)
 

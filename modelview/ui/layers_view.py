@@ -14,6 +14,7 @@ from modelview.recipe import Recipe
 from modelview.render import text
 from modelview.trace.records import Trace
 from modelview.ui import card, matching, parts, places, rows, state
+from modelview.wording import counted
 
 TABLE = "layers.table"
 _OF, _BEFORE = "layers.table.of", "layers.table.before"
@@ -238,13 +239,13 @@ def _totals(recipe: Recipe, trace: Trace) -> None:
     """One line: what it all comes to, what is not counted, and where the figures are from."""
     sums = trace.totals
     found = rows.modules(recipe, state.session().inputs)
-    counted = f"not counted: {', '.join(sums.uncounted)}" if sums.uncounted else "everything counted"
+    without = f"not counted: {', '.join(sums.uncounted)}" if sums.uncounted else "everything counted"
     note = f", {trace.note}" if trace.note else ""
     words = [
-        text.counted(len(found), "module"),
+        counted(len(found), "module"),
         f"{sums.n_parameters:,} unique parameters, {sums.n_trainable:,} trainable",
         text.size(sums.size_bytes),
-        f"{text.short(sums.macs)} MACs, {counted}",
+        f"{text.short(sums.macs)} MACs, {without}",
         f"from one pass on {trace.device}, input {text.shape(trace.inputs)}{note}",
     ]
     st.caption(parts.plain(" · ".join(words)))

@@ -6,6 +6,7 @@ from modelview.names import matches
 from modelview.render import text
 from modelview.structure import Structure
 from modelview.ui import parts
+from modelview.wording import counted
 
 
 def called(structure: Structure) -> dict[str, str]:
@@ -33,7 +34,7 @@ def widths(structure: Structure, path: str) -> str:
     return f"takes {parts.shape(calls[0].inputs)} and gives {parts.shape(calls[0].outputs)}{more}"
 
 
-def counted(structure: Structure, patterns: Sequence[str]) -> str:
+def told(structure: Structure, patterns: Sequence[str]) -> str:
     """How many modules and parameters the patterns match, as Markdown."""
     modules = [path for path, _ in structure.model.named_modules() if path]
     hits = {path for path in modules if any(matches(path, pattern) for pattern in patterns)}
@@ -43,6 +44,6 @@ def counted(structure: Structure, patterns: Sequence[str]) -> str:
         if name.rpartition(".")[0] in hits or any(matches(name, pattern) for pattern in patterns)
     ]
     return (
-        f"matches {text.counted(len(hits), 'module')}, {text.counted(len(found), 'parameter tensor')} "
+        f"matches {counted(len(hits), 'module')}, {counted(len(found), 'parameter tensor')} "
         f"with {text.short(sum(found))} values"
     )

@@ -61,7 +61,7 @@ def _patterns(asked: Asked) -> Value:
     value = text_field(asked, "layer1, *.bn1" if asked.default is None else "none")
     patterns = _words(value)
     if patterns:
-        st.caption(matching.counted(asked.structure, patterns))
+        st.caption(matching.told(asked.structure, patterns))
     return lambda: patterns
 
 

@@ -162,7 +162,7 @@ def test_detection_runs_too() -> None:
         (((1, 3, 32, 32),), {"paths": "layer9"}, UnknownName, "Did you mean 'layer4'"),
         (((1, 3, 32, 32),), {"paths": ""}, UnknownName, "No module is called ''"),
         (((1, 3, 32, 32),), {"device": "cuda:7"}, EditError, "no device 'cuda:7' on this machine; it has cpu"),
-        (((1, 3, 32, 32), (1, 3, 32, 32)), {}, EditError, "takes 1 input(s), not 2"),
+        (((1, 3, 32, 32), (1, 3, 32, 32)), {}, EditError, "takes 1 input, not 2"),
         (((1, 3, 0, 32),), {}, EditError, "whole numbers from 1 up"),
         (((1, 3, 10**7, 10**7),), {}, EditError, "does not fit: this machine has"),
         (((1, 4, 32, 32),), {}, ForwardError, "`conv1` gets 4 channels but takes 3"),

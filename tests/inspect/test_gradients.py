@@ -298,7 +298,7 @@ def test_what_needs_values_gets_stand_ins() -> None:
             ForwardError,
             "The model runs, but its backward pass fails: one of the variables",
         ),
-        (Recipe(Own(Plain)), ((2, 3), (2, 3)), EditError, "own takes 1 input(s), not 2."),
+        (Recipe(Own(Plain)), ((2, 3), (2, 3)), EditError, "own takes 1 input, not 2."),
         (Recipe(Own(Plain)), ((2, 0),), EditError, "An input shape is whole numbers from 1 up"),
         (Recipe(Own(Plain)), ((2, 4),), ForwardError, "`body` gets 2 × 4, so 4 features, but takes 3"),
         (Recipe(Own(Every)), ((1, 3),), ForwardError, "Expected more than 1 value per channel when training"),
@@ -327,4 +327,4 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert (first["name"], first["reason"], first["moved"]) == ("conv1.0.weight", "frozen", None)
     assert last["gradient"]
     assert main(["gradients", str(path), "--input", "3,3,64,64", "--input", "3"]) == 1
-    assert "shufflenet_v2_x0_5 takes 1 input(s), not 2." in capsys.readouterr().err
+    assert "shufflenet_v2_x0_5 takes 1 input, not 2." in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Each row of the tutorials on the screen and on the command line: the same recipe, the same code, the same tables."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import modelview as mv
 from modelview.cli import main
 from modelview.edits.load_weights import LoadWeights
 from modelview.recipe import Recipe
+from modelview.ui.card import number
 from modelview.ui.state import SESSION, Session
 from tests.pages.app import errors, session, start
 from tests.pages.filling import by_hand
@@ -63,18 +65,20 @@ def test_a_look(capsys: pytest.CaptureFixture[str]) -> None:
     assert [row["path"] for row in printed_json(capsys, "inspect", "resnet18")["modules"]] == expected
 
 
-def test_hooks(capsys: pytest.CaptureFixture[str]) -> None:
-    """Row 10: the outputs of chosen layers, on the Features page with their values; `inspect` has their shapes."""
-    chosen = {row.path: row.shape for row in mv.features(RESNET, (1, 3, 224, 224), paths="layer?")}
+def test_hooks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Row 10: the outputs of chosen layers, on the Features page and by `features`."""
+    found = mv.features(RESNET, paths="layer?")
     at = page("Features", RESNET)
     at.text_input(key="features.patterns").input("layer?").run()
     at.button(key="features.run").click().run()
-    said = "\n".join(element.value for element in at.markdown).replace("\u2009", " ")
-    for path, shape in chosen.items():
-        assert f"`{path}`" in said
-        assert " × ".join(map(str, shape)) in said
-    rows = printed_json(capsys, "inspect", "resnet18")["modules"]
-    assert {row["path"]: tuple(*row["output_shapes"]) for row in rows if row["path"] in chosen} == chosen
+    said = "\n".join(element.value for element in (*at.markdown, *at.caption)).replace("\u2009", " ")
+    for row in found:
+        assert f"`{row.path}`" in said
+        assert " × ".join(map(str, row.shape)) in said
+        assert f"mean {number(row.mean)}" in said
+    path = str(mv.export(RESNET, "recipe", tmp_path / "recipe.json"))
+    rows = printed_json(capsys, "features", path, "--path", "layer?")["features"]
+    assert [{**row, "shape": tuple(row["shape"])} for row in rows] == [asdict(row) for row in found]
 
 
 def test_which_parameters_learn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
