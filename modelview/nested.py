@@ -9,6 +9,7 @@ from torch import nn
 from modelview.errors import EditError
 from modelview.names import short
 from modelview.recipe import Recipe
+from modelview.rewrite import merged
 from modelview.script import Code
 from modelview.sources.base import SOURCES, Progress, Shape, Source
 
@@ -44,7 +45,7 @@ class Edited(Source):
     def code(self) -> Code:
         """What makes the model; an edit that only adds something beside it, such as an optimizer, is left out."""
         changes = [change.code for change in self.recipe.changes()]
-        parts = [self.recipe.source.code(), *(code for code in changes if code.statements)]
+        parts = merged([self.recipe.source.code(), *(code for code in changes if code.statements)])
         return Code(
             statements=tuple(line for part in parts for line in part.statements),
             definitions=tuple(each for part in parts for each in part.definitions),

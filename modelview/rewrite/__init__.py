@@ -3,6 +3,7 @@
 from modelview.rewrite.cut import Cut, plan_cut
 from modelview.rewrite.drafting import camel, free_names
 from modelview.rewrite.hands import Hand
+from modelview.rewrite.merging import merged
 from modelview.rewrite.renaming import Renaming, plan_renaming
 from modelview.rewrite.rewiring import Rewired, plan_rewiring
 from modelview.rewrite.wiring import Tap, Turn, Wiring
@@ -19,6 +20,7 @@ __all__ = [
     "camel",
     "free_names",
     "is_identifier",
+    "merged",
     "plan_cut",
     "plan_renaming",
     "plan_rewiring",

@@ -122,7 +122,7 @@ NOT = "The children do not run one after the other, since the forward does more 
             1,
             f"{NOT} `1` (Encoder) could not take 1 × 768 × 14 × 14: Expected (batch_size, seq_length, hidden_dim)",
         ),
-        (GOOGLENET, 1, f"{NOT} `16.conv.conv` gets 1024 channels but takes 512: insert a 1 × 1 Conv2d(1024, 512)"),
+        (GOOGLENET, 1, f"{NOT} `16.conv.conv` gets 1,024 channels but takes 512: insert a 1 × 1 Conv2d(1024, 512)"),
         (opened("inception_v3"), 1, f"{NOT} `16.branch3x3_1.conv` gets 1 × 1000, but Conv2d takes 4 dimensions"),
         (SSD, 1, f"{NOT} `0.features.0.0.0` (Conv2d) takes one tensor, but gets (3 × 320 × 320)."),
         (RAFT, 1, f"{NOT} The model (Sequential) takes one tensor, but gets (1 × 3 × 520 × 960, 1 × 3 × 520 × 960)."),
