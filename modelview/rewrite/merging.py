@@ -190,8 +190,9 @@ def _with(part: Code, step: _Step) -> Code:
 def _without_unused(part: Code, parts: list[Code]) -> Code:
     """The part without imports of what no part says any more."""
     constants = (line for each in parts for line in each.constants)
-    words = set(re.findall(r"\w+", "\n".join([*_definitions(parts), *_lines(parts), *constants])))
-    kept = [line for line in part.imports if words & _bound(line)]
+    whole = ast.parse("\n".join([*_definitions(parts), *_lines(parts), *constants]))
+    names = {node.id for node in ast.walk(whole) if isinstance(node, ast.Name)}
+    kept = [line for line in part.imports if names & _bound(line)]
     return replace(part, imports=tuple(kept))
 
 
