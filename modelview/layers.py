@@ -12,7 +12,7 @@ from torchvision import ops
 from modelview.errors import EditError
 from modelview.meta import building
 from modelview.names import reason, short, unknown
-from modelview.script import Code
+from modelview.script import Code, quoted
 
 _TORCH = {n: c for n, c in vars(nn).items() if isinstance(c, type) and issubclass(c, nn.Module)}
 _VISION = {n: getattr(ops, n) for n in ("FrozenBatchNorm2d", "Permute", "SqueezeExcitation", "StochasticDepth")}
@@ -37,8 +37,8 @@ class Layer:
 
     >>> Layer("Linear(512, 10)").build()
     Linear(in_features=512, out_features=10, bias=True)
-    >>> Layer("Linear(512, 10)").code().statements
-    ('nn.Linear(512, 10)',)
+    >>> Layer("Conv2d(3,8,(3,3),padding_mode='zeros')").code().statements
+    ('nn.Conv2d(3, 8, (3, 3), padding_mode="zeros")',)
     """
 
     text: str
@@ -77,8 +77,7 @@ class Layer:
                 kwargs[keyword] = shape[axis]
             else:
                 args[position : position + 1] = [shape[axis]]
-        shown = [*map(repr, args), *(f"{k}={v!r}" for k, v in kwargs.items())]
-        return Layer(f"{name}({', '.join(shown)})") if names else None
+        return Layer(_call(name, args, kwargs)) if names else None
 
     def build(self) -> nn.Module:
         """The layer with random weights. Raises EditError where the class does not take the arguments."""
@@ -102,11 +101,20 @@ class Layer:
         return layer
 
     def code(self) -> Code:
-        """The constructor call as one expression, and the imports it needs."""
-        name, _, _ = self.parts()
+        """The constructor call as one expression, spaced as formatters space it, and the imports it needs."""
+        name, args, kwargs = self.parts()
         if name in _VISION:
-            return Code((f"ops.{self.text.strip()}",), imports=("from torchvision import ops",))
-        return Code((f"nn.{self.text.strip()}",))
+            return Code((f"ops.{_call(name, args, kwargs)}",), imports=("from torchvision import ops",))
+        return Code((f"nn.{_call(name, args, kwargs)}",))
+
+
+def _call(name: str, args: list[Any], kwargs: dict[str, Any]) -> str:
+    values = [*map(_literal, args), *(f"{key}={_literal(value)}" for key, value in kwargs.items())]
+    return f"{name}({', '.join(values)})"
+
+
+def _literal(value: Any) -> str:
+    return quoted(value) if isinstance(value, str) else repr(value)
 
 
 def only_call(text: str) -> tuple[ast.Call, str]:
