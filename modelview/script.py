@@ -19,7 +19,7 @@ class Code:
     statements: lines of the body of `build_model()`, not indented, that make or change `model`.
     definitions: whole classes or functions, placed above `build_model()`.
     imports: lines such as "from torch import nn".
-    constants: assignments at the top of the module, below the imports.
+    constants: assignments, and comments on them, at the top of the module, below the imports.
     """
 
     statements: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ def script(title: str, parts: Iterable[Code], main: Iterable[str]) -> str:
     if "model: Any" in build:
         parts.append(Code(imports=("from typing import Any",)))
     run = "\n".join(['if __name__ == "__main__":', *_indented(main)])
-    constants = [line for part in parts for line in part.constants]
+    constants = laid_out([line for part in parts for line in part.constants], 0)
     head = "\n\n".join(filter(None, [f'"""{_docstring(title)}"""', _imports(parts), "\n".join(constants)]))
     return "\n\n\n".join([head, *definitions, build, run]) + "\n"
 

@@ -89,7 +89,8 @@ class Torchvision(Source):
     def belongings(self, *, categories: bool) -> Code:
         if self.view is None:
             return Code()
-        lines = [f"WEIGHTS = {self.view.spelt}", "preprocess = WEIGHTS.transforms()"]
+        licence = [f"# Licence of these weights: {self.view.licence}"] if self.view.licence else []
+        lines = [*licence, f"WEIGHTS = {self.view.spelt}", "preprocess = WEIGHTS.transforms()"]
         if categories and self.view.categories:
             lines.append('CATEGORIES = WEIGHTS.meta["categories"]')
         return Code(constants=tuple(lines), imports=("from torchvision import models",))

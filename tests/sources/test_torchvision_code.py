@@ -10,6 +10,7 @@ from torchvision import models
 
 from modelview.errors import EditError
 from modelview.meta import building, to_meta
+from modelview.recipe import Recipe
 from modelview.script import Code
 from modelview.sources import _code
 from modelview.sources._construct import on_meta
@@ -173,3 +174,13 @@ def test_says_what_it_cannot_write(target: nn.Module, reason: str) -> None:
 def test_code_of_a_bad_keyword_is_refused() -> None:
     with pytest.raises(EditError, match="takes no keyword 'colour'"):
         Torchvision("resnet18", "DEFAULT", keywords=(("colour", 1),)).code()
+
+
+def test_the_licence_of_weights_that_are_not_free_stands_beside_them() -> None:
+    lines = Recipe(Torchvision("vit_b_16", "IMAGENET1K_SWAG_E2E_V1")).code().split("\n")
+    at = lines.index("WEIGHTS = models.ViT_B_16_Weights.IMAGENET1K_SWAG_E2E_V1")
+    assert lines[at - 2 : at] == [
+        "# Licence of these weights: CC-BY-NC 4.0, not for commercial use:",
+        "# https://github.com/facebookresearch/SWAG/blob/main/LICENSE",
+    ]
+    assert "Licence" not in Recipe(Torchvision("vit_b_16", "IMAGENET1K_V1")).code()
