@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any
@@ -43,6 +44,10 @@ class Layer:
 
     text: str
 
+    def __post_init__(self) -> None:
+        if isinstance(self.text, str):
+            object.__setattr__(self, "text", bare(self.text))
+
     def parts(self) -> tuple[str, list[Any], dict[str, Any]]:
         """The class's name, its positional and its keyword arguments. Raises EditError, UnknownName."""
         try:
@@ -52,6 +57,12 @@ class Layer:
             args = [ast.literal_eval(arg) for arg in call.args]
             kwargs = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            if self.text in KNOWN:
+                raise EditError(f"Write {self.text} as a call: {self.text}(...).") from error
+            if re.search(r"[(,=]\s*_\s*[,)]", self.text):
+                raise EditError(
+                    f"`_` is a width in the rows of a model that is built; here write the number: {short(self.text)!r}."
+                ) from error
             raise EditError(
                 "A layer is a torch.nn class called with plain values, such as "
                 f"Conv2d(3, 64, 7, stride=2); got {short(self.text)!r}."
@@ -85,8 +96,7 @@ class Layer:
         try:
             layer: nn.Module = KNOWN[name](*args, **kwargs)
         except Exception as error:
-            said = reason(error, 200).removeprefix(f"{name}.").removeprefix("__init__() ")
-            raise EditError(f"{name} does not take these arguments: {said}.") from error
+            raise not_taken(name, KNOWN[name], error) from error
         return layer
 
     def planned(self) -> nn.Module:
@@ -117,6 +127,15 @@ def _literal(value: Any) -> str:
     return quoted(value) if isinstance(value, str) else repr(value)
 
 
+def bare(text: str) -> str:
+    """Layer text without the `nn.` with which it stands in code.
+
+    >>> bare(" torch.nn.ReLU()"), bare("nn.Linear(3, 4)"), bare("ReLU()")
+    ('ReLU()', 'Linear(3, 4)', 'ReLU()')
+    """
+    return re.sub(r"^\s*(?:torch\.)?nn\.(?=\w)", "", text)
+
+
 def only_call(text: str) -> tuple[ast.Call, str]:
     """The call that is all of `text`, on one line, and the name that is called. Raises SyntaxError, ValueError."""
     call = ast.parse(text, mode="eval").body
@@ -125,6 +144,30 @@ def only_call(text: str) -> tuple[ast.Call, str]:
     if len(text.splitlines()) > 1 or ast.get_source_segment(text, call) != text:
         raise ValueError("a comment, brackets or a line break around the call")
     return call, call.func.id
+
+
+def not_taken(name: str, made: Any, error: Exception) -> EditError:
+    """The error for a class `made`, called `name`, that raised `error` for its arguments."""
+    said = reason(error, 200)
+    if missing := re.search(r"missing (?:a|\d+) required (?:positional |keyword-only )?arguments?: (.*)", said):
+        return EditError(f"{name} also needs {missing[1]}.")
+    if wrong := re.search(r"unexpected keyword argument '(\w+)'", said):
+        return unknown(f"argument of {name}", wrong[1], _named(made))
+    if twice := re.search(r"multiple values for argument ('\w+')", said):
+        return EditError(f"{name} gets {twice[1]} twice.")
+    if re.search(r"positional arguments? but \d+ were given|too many positional", said):
+        return EditError(f"{name} gets more values than it takes: {', '.join(_named(made))}.")
+    said = said.removeprefix(f"{name}.").removeprefix("__init__() ")
+    return EditError(f"{name} does not take these arguments: {said}.")
+
+
+def _named(made: type) -> list[str]:
+    """The arguments of a class by name; those of a class that it stands on where it says only *args of its own."""
+    for kind in made.__mro__:
+        known = list(signature(kind).parameters.values())
+        if not any(parameter.kind is Parameter.VAR_POSITIONAL for parameter in known):
+            return [parameter.name for parameter in known]
+    return []
 
 
 def require_memory(

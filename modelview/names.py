@@ -70,6 +70,8 @@ def reason(error: Exception, length: int = 300) -> str:
     text = " ".join(str(error).partition("Exception raised from")[0].split())
     if "Overflow when unpacking" in text:
         return "a number is too large"
+    if isinstance(error, IndexError) and text in ("list index out of range", "tuple index out of range"):
+        return "a list in it is too short"
     return short(text, length).rstrip(".! ") or type(error).__name__
 
 

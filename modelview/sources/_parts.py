@@ -10,7 +10,7 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from modelview.errors import EditError
-from modelview.layers import KNOWN, Layer, only_call
+from modelview.layers import KNOWN, Layer, bare, not_taken, only_call
 from modelview.names import short, unknown
 from modelview.script import Code
 from modelview.sources import _blocks
@@ -50,6 +50,9 @@ class Part:
 
     text: str
     models: Models = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", bare(self.text))
 
     def fitted(self, inputs: Any) -> "Part":
         """With every `_` as the width of `inputs`. Raises EditError, UnknownName."""
@@ -152,6 +155,10 @@ class Part:
         return replace(self, text=line.decode())
 
     def _not_plain(self) -> EditError:
+        name = self.text.strip()
+        if name in BLOCKS or name in KNOWN or name in dict(self.models):
+            values = "" if name in dict(self.models) else "..."
+            return EditError(f"Write {name} as a call: {name}({values}).")
         return EditError(
             "A layer is a class called with plain values on one line, such as Conv2d(_, 64, 7, stride=2) or "
             f"Down(_, 128); got {short(self.text)!r}."
@@ -177,8 +184,7 @@ class Part:
         try:
             return function(*args, **kwargs, **given)
         except Exception as error:
-            reason = short(" ".join(str(error).split()) or type(error).__name__, 200)
-            raise EditError(f"{self._name} does not take these arguments: {reason}") from error
+            raise not_taken(self._name, BLOCKS[self._name], error) from error
 
     def _plain(self, value: ast.expr) -> Any:
         try:

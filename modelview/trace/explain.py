@@ -28,7 +28,17 @@ def sentence(path: str, module: nn.Module, inputs: Any, error: Exception) -> str
             f"{name} ({kind}) could not take {text(inputs)}: its forward asks for {lacking[2]!r}, which "
             f"what stands there ({lacking[1]}) does not have. Put something of the same kind there."
         )
-    return f"{name} ({kind}) could not take {text(inputs)}: {reason(error)}."
+    return f"{name} ({kind}) could not take {text(inputs)}: {_number_of_inputs(kind, str(error)) or reason(error)}."
+
+
+def _number_of_inputs(kind: str, said: str) -> str:
+    """What Python says of a forward that was given too few or too many inputs, put otherwise; "" for anything else."""
+    if missing := re.fullmatch(rf"{kind}\.forward\(\) missing \d+ required positional arguments?: (.*)", said):
+        return f"its forward also takes {missing[1]}"
+    if given := re.fullmatch(rf"{kind}\.forward\(\) takes (?:from \d+ to )?(\d+) .* but (\d+) were given", said):
+        takes, got = int(given[1]) - 1, int(given[2]) - 1  # Python counts the module as well
+        return f"its forward takes {counted(takes, 'input')}, not {got}"
+    return ""
 
 
 def _known(name: str, module: nn.Module, shape: tuple[int, ...]) -> str | None:

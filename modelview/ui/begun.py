@@ -10,14 +10,26 @@ import streamlit as st
 
 _GIVEN = "begun"
 """Where the session holds what was given to widgets in runs that have not come to their end."""
+_LEFT = "left"
+"""Where it holds what stood in widgets that may not be on the page any more: Streamlit forgets these."""
 
 
 def begin(key: str, value: Any) -> None:
     """Have the widget called `key` begin with `value`. Called in each run, before the widget is drawn."""
     if key not in st.session_state:
-        show(key, value)
+        show(key, _left().get(key, value))
     elif key in _given() and _is_lost(st.session_state[key], _given()[key]):
         st.session_state[key] = _given()[key]
+
+
+def remember(key: str) -> None:
+    """Have the widget called `key` begin with what stands in it now, whenever it is drawn again after a while."""
+    _left()[key] = st.session_state[key]
+
+
+def forget() -> None:
+    """Have every widget begin anew, such as for another model."""
+    _left().clear()
 
 
 def show(key: str, value: Any) -> None:
@@ -28,6 +40,11 @@ def show(key: str, value: Any) -> None:
 def arrived() -> None:
     """Say that this run, or fragment, came to its end: what it gave has been sent."""
     _given().clear()
+
+
+def _left() -> dict[str, Any]:
+    found: dict[str, Any] = st.session_state.setdefault(_LEFT, {})
+    return found
 
 
 def _given() -> dict[str, Any]:

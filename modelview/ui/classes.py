@@ -17,7 +17,9 @@ def fill_in() -> tuple[Source, tuple[Shape, ...]]:
     Raises Unfilled while one that has no default is missing, EditError for what the class cannot take.
     """
     left, right = st.columns([2, 1], gap="small")
-    name = left.selectbox("Class", names(), names().index(FIRST), key="build.class", filter_mode="contains")
+    name = left.selectbox(
+        "Class", names(), names().index(FIRST), key="build.class", filter_mode="contains", persist_state="session"
+    )
     seed = seed_field(right, "build.seed")
     rows = keywords_of_class(name)
     needed = [row for row in rows if row.required]

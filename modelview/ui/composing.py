@@ -37,16 +37,26 @@ _ABOUT = {
 }
 """What else there is to know of the rows of each container."""
 ROW_PX = 35
+_ROWS, _BASE, _LAST = "build.rows", "build.rows.base", "build.rows.last"
+"""Where the session holds the table's changes, what they are changes of, and the rows that were typed last."""
 
 
 @st.fragment
 def draw() -> None:
     """Choose what to build, fill it in, open it."""
     title = "Build a U-Net, Sequential, ModuleList, ModuleDict, or a class of torchvision"
-    with st.expander(title, icon=":material/construction:", key="build"):
+    is_begun = st.session_state.get("build.kind", UNET) != UNET or _LAST in st.session_state
+    with st.expander(title, icon=":material/construction:", key="build", expanded=is_begun):
         forms = {UNET: _unet, CLASS: classes.fill_in}
         forms |= {label: partial(_container, container) for label, container in CONTAINERS.items()}
-        kind = st.pills("What to build", [UNET, *CONTAINERS, CLASS], default=UNET, required=True, key="build.kind")
+        kind = st.pills(
+            "What to build",
+            [UNET, *CONTAINERS, CLASS],
+            default=UNET,
+            required=True,
+            key="build.kind",
+            persist_state="session",
+        )
         try:
             _offer(*forms[str(kind)]())
         except Unfilled as error:
@@ -64,13 +74,17 @@ def _unet() -> tuple[Source, tuple[Shape, ...]]:
     n_channels = _number(channels, "Channels of the image", 3, "build.unet.n_channels")
     n_classes = _number(classes, "Classes", 2, "build.unet.n_classes")
     bilinear = st.toggle(
-        "Bilinear up-sampling", key="build.unet.bilinear", help="Interpolation instead of transposed convolutions."
+        "Bilinear up-sampling",
+        key="build.unet.bilinear",
+        help="Interpolation instead of transposed convolutions.",
+        persist_state="session",
     )
     halved = not bilinear or st.toggle(
         "Half the width in the middle of each step up",
         True,
         key="build.unet.halved",
         help="As newer checkpoints have it: 17.3 M parameters for 3 channels and 1 class, 13.4 M without.",
+        persist_state="session",
     )
     source = UNet(n_channels, n_classes, bilinear, halved, seed_field(seed, "build.seed"))
     st.markdown("Input")
@@ -80,7 +94,9 @@ def _unet() -> tuple[Source, tuple[Shape, ...]]:
 def _container(container: str) -> tuple[Source, tuple[Shape, ...]]:
     """The container of the rows that were filled in. Raises EditError for rows that cannot stand in it."""
     left, right = st.columns([2, 1], gap="small")
-    typed = left.text_input("Input", "1, 3, 224, 224", key="build.input", help="The shape, N = 1 first.")
+    typed = left.text_input(
+        "Input", "1, 3, 224, 224", key="build.input", help="The shape, N = 1 first.", persist_state="session"
+    )
     seed = seed_field(right, "build.seed")
     own = _own()
     left, right = st.columns([3, 2], gap="small")
@@ -109,6 +125,7 @@ def _own() -> Models:
         "The open model in a row",
         "backbone",
         key="build.own",
+        persist_state="session",
         help=f"A row that says backbone() is {short(recipe.source.title, 40)} with its edits and weights.",
     )
     return ((name, as_source(recipe)),) if name else ()
@@ -116,9 +133,11 @@ def _own() -> Models:
 
 def _editor() -> Rows:
     """Draw the rows to be filled in; what stands in them, empty ones included."""
+    if _ROWS not in st.session_state:  # drawn for the first time, or again after a while
+        st.session_state[_BASE] = st.session_state.get(_LAST, FIRST)
     edited = st.data_editor(
-        pd.DataFrame(FIRST, columns=["Name", "Layer"]),
-        key="build.rows",
+        pd.DataFrame(st.session_state[_BASE], columns=["Name", "Layer"]),
+        key=_ROWS,
         num_rows="dynamic",
         hide_index=True,
         row_height=ROW_PX,
@@ -127,7 +146,10 @@ def _editor() -> Rows:
             "Layer": st.column_config.TextColumn(help="A class called with plain values, such as Conv2d(_, 64, 7)."),
         },
     )
-    return tuple((_cell(name), _cell(layer)) for name, layer in edited.itertuples(index=False))
+    found = tuple((_cell(name), _cell(layer)) for name, layer in edited.itertuples(index=False))
+    if found != FIRST:
+        st.session_state[_LAST] = found
+    return found
 
 
 def _cell(value: Any) -> str:
@@ -157,7 +179,7 @@ def _offer(source: Source, shapes: tuple[Shape, ...]) -> None:
 
 
 def _number(place: Any, label: str, default: int, key: str) -> int:
-    return int(place.number_input(label, value=default, step=1, key=key) or 0)
+    return int(place.number_input(label, value=default, step=1, key=key, persist_state="session") or 0)
 
 
 def _shape(typed: str) -> Shape:

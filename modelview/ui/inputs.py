@@ -31,7 +31,10 @@ def shape_form(example: tuple[Shape, ...], now: tuple[Shape, ...], key: str) -> 
 
 def seed_field(place: Any, key: str) -> int:
     """The seed that was filled in. place: a container, or st itself."""
-    return int(place.number_input("Seed", value=0, step=1, key=key, help="Of the random weights.") or 0)
+    return int(
+        place.number_input("Seed", value=0, step=1, key=key, help="Of the random weights.", persist_state="session")
+        or 0
+    )
 
 
 def _one(shape: Shape, key: str, title: str, *, fresh: bool) -> Shape:
@@ -47,5 +50,7 @@ def _one(shape: Shape, key: str, title: str, *, fresh: bool) -> Shape:
         if fresh or st.session_state.get(field) is None:
             begun.show(field, size)
         held: int = st.session_state[field]  # as the default too: whatever becomes of this run, it appears with that
-        found.append(int(columns[number % a_line].number_input(name, value=held, step=1, key=field)))
+        found.append(
+            int(columns[number % a_line].number_input(name, value=held, step=1, key=field, persist_state="session"))
+        )
     return tuple(found)

@@ -31,12 +31,14 @@ def _widget(row: Keyword, key: str) -> Any:
     if row.choices:
         choices = [choice for choice in row.choices if choice is not None]
         index = 0 if row.required else choices.index(default) if default in choices else None
-        return st.selectbox(row.name, choices, index, key=key, placeholder=empty)
+        return st.selectbox(row.name, choices, index, key=key, persist_state="session", placeholder=empty)
     if row.kind == "int":
-        return st.number_input(row.name, value=default, step=1, key=key, placeholder=empty)
+        return st.number_input(row.name, value=default, step=1, key=key, persist_state="session", placeholder=empty)
     if row.kind == "float":
-        return st.number_input(row.name, value=default, step=0.05, key=key, placeholder=empty)
-    return st.text_input(row.name, key=key, placeholder=empty if default is None else repr(default))
+        return st.number_input(row.name, value=default, step=0.05, key=key, persist_state="session", placeholder=empty)
+    return st.text_input(
+        row.name, key=key, persist_state="session", placeholder=empty if default is None else repr(default)
+    )
 
 
 def _value(row: Keyword, value: Any) -> Any:

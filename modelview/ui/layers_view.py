@@ -18,6 +18,7 @@ from modelview.wording import counted
 
 TABLE = "layers.table"
 _OF, _BEFORE = "layers.table.of", "layers.table.before"
+_FILTERED = "layers.filter.of"
 _NOTHING: dict[str, Any] = {"selection": {"rows": [], "columns": [], "cells": []}}
 DEPTHS = (1, 2, 3, 4)
 
@@ -38,7 +39,7 @@ PARAMETER_COLUMNS = {
 @st.fragment
 def explorer(recipe: Recipe, trace: Trace) -> None:
     """Filters above, the table on the left, the card of what is selected on the right."""
-    kind, wanted, depth, containers = _filters()
+    kind, wanted, depth, containers = _filters(recipe)
     asked = (recipe, state.session().inputs, kind, wanted, depth, containers)
     found = rows.chosen(*asked)
     paths = [row.path for row in found]
@@ -63,7 +64,9 @@ def explorer(recipe: Recipe, trace: Trace) -> None:
         )
 
 
-def _filters() -> tuple[str, str, int | None, bool]:
+def _filters(recipe: Recipe) -> tuple[str, str, int | None, bool]:
+    if st.session_state.get(_FILTERED) != recipe.source:  # a filter is for the model that it was typed for
+        st.session_state[_FILTERED], st.session_state["layers.filter"] = recipe.source, ""
     with st.container(horizontal=True, vertical_alignment="center", key="layers.bar"):
         wanted = st.text_input(
             "Filter",

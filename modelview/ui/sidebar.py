@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import streamlit as st
 
+from modelview.edits.load_weights import LoadWeights
 from modelview.errors import ModelviewError
+from modelview.names import short
 from modelview.proof import Proof
 from modelview.recipe import Recipe
 from modelview.render import text
@@ -24,7 +26,7 @@ def draw() -> None:
             st.caption("The model in hand will stand here. Open one first.")
             return
         st.markdown(f"**{parts.plain(recipe.source.title)}**")
-        st.caption(parts.plain(recipe.source.origin))
+        st.caption(parts.plain(_origin(recipe)))
         try:
             trace = state.trace_of(recipe, state.session().inputs)
         except ModelviewError as error:
@@ -34,6 +36,13 @@ def draw() -> None:
         _input(recipe)
         _history()
         _edits(recipe)
+
+
+def _origin(recipe: Recipe) -> str:
+    """Where the model is from, and its weights, which a file may have replaced."""
+    files = [edit.file.name for edit in recipe.edits if isinstance(edit, LoadWeights)]
+    origin, _, _ = recipe.source.origin.partition(" · ")
+    return f"{origin} · weights from {short(files[-1], 60)}" if files else recipe.source.origin
 
 
 def _figures(trace: Trace) -> None:
@@ -73,8 +82,8 @@ def _history() -> None:
         icon=":material/undo:",
         on_click=state.undo,
         disabled=not state.can_undo(),
-        shortcut="Ctrl+Z",
-        help="Ctrl+Z",
+        shortcut="Alt+Z",  # not Ctrl+Z, which in a field takes back what was typed there
+        help="Alt+Z",
         width="stretch",
     )
     right.button(
@@ -83,8 +92,8 @@ def _history() -> None:
         icon=":material/redo:",
         on_click=state.redo,
         disabled=not state.can_redo(),
-        shortcut="Ctrl+Shift+Z",
-        help="Ctrl+Shift+Z",
+        shortcut="Alt+Shift+Z",
+        help="Alt+Shift+Z",
         width="stretch",
     )
 

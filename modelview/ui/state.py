@@ -14,6 +14,7 @@ from modelview.recipe import Recipe, structure_of, trace as recipe_trace
 from modelview.sources.base import Shape
 from modelview.structure import Structure
 from modelview.trace.records import Trace
+from modelview.ui import begun
 from modelview.ui.kept import Kept
 from modelview.ui.parts import refuse
 from modelview.ui.places import place
@@ -21,6 +22,8 @@ from modelview.ui.places import place
 SESSION = "session"
 ADDRESS = "module"
 """The name in the page's address that the selected module stands under."""
+MOST_STEPS = 500
+"""So many recipes are kept to go back to."""
 TOKEN = "session"
 """The name in the page's address that a kept session stands under."""
 _WRITTEN, _PROPOSED, _TOKEN = "session.written", "session.proposed", "session.token"
@@ -83,7 +86,7 @@ def recipe() -> Recipe:
 
 
 def open_recipe(new: Recipe, inputs: tuple[Shape, ...] = ()) -> None:
-    """Start a new history with `new`, each of its edits a step that can be undone.
+    """Go on with `new`, each of its edits a step that can be undone; before them the model that was in hand.
 
     Raises EditError where an edit does not fit or the model does not run; nothing is opened then.
     """
@@ -92,7 +95,10 @@ def open_recipe(new: Recipe, inputs: tuple[Shape, ...] = ()) -> None:
         raise EditError(failed.sentence)
     steps = tuple(replace(new, edits=new.edits[:n]) for n in range(len(new.edits) + 1))
     shapes = inputs if inputs != new.example else ()
-    _keep(Session(steps, len(steps) - 1, shapes, session().selected, session().files))
+    now = session()
+    history = (*now.history[: now.position + 1], *steps)[-MOST_STEPS:]
+    begun.forget()
+    _keep(replace(now, history=history, position=len(history) - 1, inputs=shapes))
 
 
 def commit(new: Recipe) -> None:

@@ -22,7 +22,10 @@ def draw(asked: Asked) -> Value:
     """Draw the widget for a field, which begins with the default; what comes back reads it."""
     found = widget(asked)
     begun.begin(asked.key, found.hold(asked, asked.default))
-    return found.draw(asked)
+    value = found.draw(asked)
+    if not (asked.type is ModulePath and asked.default is None):  # that one follows what is selected everywhere
+        begun.remember(asked.key)
+    return value
 
 
 def show(asked: Asked, value: Any) -> None:

@@ -178,8 +178,12 @@ def test_rows_that_it_moved_are_found_by_their_names(edit: Edit) -> None:
         (RESNET, {"path": "layer1", "layer": "Linaer()"}, "No layer class is called 'Linaer'. Did you mean 'Linear'"),
         (RESNET, {"path": "layer1", "layer": "print(1)"}, "No layer class is called 'print'."),
         (RESNET, {"path": "layer1", "layer": "Dropout(2.0)"}, "Dropout does not take these arguments: dropout"),
-        (RESNET, {"path": "layer1", "layer": "LSTM()"}, "LSTM does not take these arguments: RNNBase.__init__()"),
-        (RESNET, {"path": "layer1", "layer": "Conv2d()"}, "Conv2d does not take these arguments: missing 1 required"),
+        (RESNET, {"path": "layer1", "layer": "LSTM()"}, "LSTM also needs 'input_size' and 'hidden_size'."),
+        (
+            RESNET,
+            {"path": "layer1", "layer": "Conv2d()"},
+            "Conv2d also needs 'kernel_size'.",
+        ),
         (
             RESNET,
             {"path": "layer1", "layer": "Linear(1000000, 1000000)"},
@@ -188,7 +192,7 @@ def test_rows_that_it_moved_are_found_by_their_names(edit: Edit) -> None:
         (
             RESNET,
             {"path": "layer1", "layer": "Linear(5)"},
-            "Linear does not take these arguments: missing 1 required positional argument: 'out_features'",
+            "Linear also needs 'out_features'.",
         ),
         (
             RESNET,

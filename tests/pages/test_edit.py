@@ -377,7 +377,7 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(kind: str, key: str, va
     [
         ("Linear(print(1))", "called with plain values"),
         ("Linaer(512, 10)", "Did you mean 'Linear'"),
-        ("Linear(512)", "does not take these arguments"),
+        ("Linear(512)", "also needs 'out_features'"),
         ("Linear(256, 10)", "`fc` gets 1 × 512, so 512 features, but takes 256"),
         ("Linear(512, 100000000000)", "this machine has"),
         ("__import__('os')", "No layer class is called '__import__'"),

@@ -172,11 +172,11 @@ def test_a_whole_u_net_is_a_row_too() -> None:
             "Row 3: `2` gets 1 × 16 × 16 × 16, so 16 channels, but takes 24: write `_` for that number.",
         ),
         (["DoubleConv(_, 8)", "Down(_, 16)", "Up(_, 0)"], "Row 3: Up(16, 0) has a conv.double_conv.0.weight of 0 × 16"),
-        (["DoubleConv(_, 8)", "Down(_, 16)", "Up(_)"], "Up does not take these arguments: missing a required argument"),
-        (["DoubleConv(_, 8)", "Down(_, 16)", "Up()"], "Up does not take these arguments: missing a required argument"),
+        (["DoubleConv(_, 8)", "Down(_, 16)", "Up(_)"], "Up also needs"),
+        (["DoubleConv(_, 8)", "Down(_, 16)", "Up()"], "Up also needs"),
         (["DoubleConv(_, 8)", "Down(_, 16)", "Up(_, 8, skip=a)"], "A layer is a class called with plain values on one"),
-        (["Conv2d(_, 8, 3, skip=0)"], "Row 1: Conv2d does not take these arguments: got an unexpected keyword"),
-        (["UNet(_)"], "Row 1: UNet does not take these arguments: "),
+        (["Conv2d(_, 8, 3, skip=0)"], "Row 1: No argument of Conv2d is called 'skip'."),
+        (["UNet(_)"], "Row 1: UNet also needs"),
     ],
 )  # fmt: skip
 def test_refuses(rows: list[str], message: str) -> None:

@@ -147,7 +147,11 @@ def test_classes_of_other_packages_are_imported_by_the_code() -> None:
             {**LAYERS, "norm_layer": "Conv2d"},
             "norm_layer=Conv2d) cannot be built: Conv2d.__init__() missing 2",
         ),
-        ("ResNet", {**LAYERS, "layers": [1, 1]}, "ResNet(block=BasicBlock, layers=[1, 1]) cannot be built: list index"),
+        (
+            "ResNet",
+            {**LAYERS, "layers": [1, 1]},
+            "ResNet(block=BasicBlock, layers=[1, 1]) cannot be built: a list in it is too short.",
+        ),
         ("ResNet", {**LAYERS, "layers": [1, 0, 1, 1]}, "layers is a list of numbers from 1 to 100,000; 0 is in it."),
         (
             "ResNet",

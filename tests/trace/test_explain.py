@@ -3,9 +3,25 @@
 from typing import Any
 
 import pytest
-from torch import nn
+from torch import Tensor, nn
 
 from modelview.trace.explain import sentence
+
+
+class One(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Most(nn.Module):
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        return x if skip is None else skip
+
+
+class Two(nn.Module):
+    def forward(self, x: Tensor, skip: Tensor, more: Tensor) -> Tensor:
+        return x + skip + more
+
 
 CPP = "too small! Exception raised from pool at Pool.h:1 (most recent call first):"
 
@@ -31,6 +47,9 @@ def test_the_layer_the_shapes_and_the_remedy_are_named(module: nn.Module, inputs
 @pytest.mark.parametrize(
     ("module", "inputs", "error", "words"),
     [
+        (Two(), (1, 3), None, "`a` (Two) could not take 1 × 3: its forward also takes 'skip' and 'more'."),
+        (One(), ((1, 3), (1, 3)), None, "(One) could not take (1 × 3, 1 × 3): its forward takes 1 input, not 2."),
+        (Most(), ((1, 3),) * 3, None, "(1 × 3, 1 × 3, 1 × 3): its forward takes 2 inputs, not 3."),
         (nn.ReLU(), ((1, 8, 9, 9),), "'list' object has no attribute 'is_contiguous'", "takes one tensor, but gets (1"),
         (
             nn.ModuleDict({"a": nn.ReLU()}),
@@ -39,5 +58,13 @@ def test_the_layer_the_shapes_and_the_remedy_are_named(module: nn.Module, inputs
         ),
     ],
 )
-def test_pythons_own_words_are_put_otherwise(module: nn.Module, inputs: Any, error: str, words: str) -> None:
-    assert words in sentence("a", module, inputs, AttributeError(error))
+def test_pythons_own_words_are_put_otherwise(module: nn.Module, inputs: Any, error: str | None, words: str) -> None:
+    said = AttributeError(error) if error else called(module, len(inputs) if isinstance(inputs[0], tuple) else 1)
+    assert words in sentence("a", module, inputs, said)
+
+
+def called(module: nn.Module, number: int) -> TypeError:
+    """What Python says of so many arguments."""
+    with pytest.raises(TypeError) as caught:
+        module(*range(number))
+    return caught.value
