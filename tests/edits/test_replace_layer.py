@@ -43,6 +43,11 @@ def test_replace(edit: ReplaceLayer, last_line: str) -> None:
         (ReplaceLayer("classifier.1", "Linear(*[1, 2])"), "A layer is a torch.nn class called with plain values"),
         (ReplaceLayer("classifier.1", "Linear(**{'a': 1})"), "A layer is a torch.nn class called with plain values"),
         (ReplaceLayer("classifier.1", "(" * 5000), "A layer is a torch.nn class called with plain values"),
+        (ReplaceLayer("classifier.1", "GELU"), "Write GELU as a call: GELU(...)."),
+        (
+            ReplaceLayer("classifier.1", "Linear(_, 4)"),
+            "`_` is a width in the rows of a model that is built; here write",
+        ),
         (ReplaceLayer("classifier.1", "Linear(1)"), "Linear also needs 'out_features'."),
         (ReplaceLayer("classifier.1", "Conv2d(3, 4, 1, padding='abc')"), "Conv2d does not take these arguments:"),
         (ReplaceLayer("classifier.1", "Linear(1000000, 1000000)"), "Linear(1000000, 1000000) would take 4,000 GB"),

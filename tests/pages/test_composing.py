@@ -56,6 +56,27 @@ def test_a_unet_in_its_other_forms_and_for_another_image() -> None:
     assert session(at).inputs == ((1, 1, 97, 256),)
 
 
+def test_the_rows_that_were_typed_stay() -> None:
+    at = container("ModuleDict", ("more", "Linear(10, 3)"))
+    expected = outcomes(at)
+    go(go(at, "4_Edit"), "1_Open")
+    assert at.button_group(key="build.kind").value == "ModuleDict"
+    assert outcomes(at) == expected
+    assert len(expected) == len(FIRST) + 1
+    assert outcomes(typed(at, row5="Linear(10, 4)"))[-1] == "1 × 4"
+
+
+def test_the_fields_of_a_unet_and_a_class_stay() -> None:
+    at = start()
+    at.number_input(key="build.unet.n_classes").set_value(5).run()
+    at.button_group(key="build.kind").set_value("torchvision class").run()
+    at.text_input(key="build.ResNet.layers").input("[3, 24, 36, 3]").run()
+    go(go(at, "4_Edit"), "1_Open")
+    assert at.text_input(key="build.ResNet.layers").value == "[3, 24, 36, 3]"
+    at.button_group(key="build.kind").set_value("U-Net").run()
+    assert at.number_input(key="build.unet.n_classes").value == 5
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [

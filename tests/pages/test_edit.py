@@ -1,5 +1,7 @@
 """The Edit page: forms, previews, refusals with their remedies, and what Apply does."""
 
+from dataclasses import replace
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -21,6 +23,7 @@ from modelview.opening import open_recipe
 from modelview.recipe import Recipe
 from modelview.sources.torchvision import Torchvision
 from modelview.ui import kinds, preview
+from modelview.ui.state import SESSION
 from tests.pages.app import errors, go, session, start, text
 from tests.pages.screen import page, show
 
@@ -54,6 +57,26 @@ def test_every_kind_of_edit_has_a_form(model: str) -> None:
         assert not at.exception, kind
         assert EDITS[kind].title in [EDITS[str(group.value)].title for group in at.button_group if group.value]
         assert widgets_of(at, kind), kind
+
+
+def test_what_was_typed_stays_when_one_looks_elsewhere() -> None:
+    at = form("swap_head")
+    at.number_input(key="swap_head.num_classes").set_value(77)
+    at.text_input(key="swap_head.hidden").input("33").run()
+    for other in ("freeze", "swap_head"):
+        at.session_state["kind"] = other
+        at.run()
+    assert at.number_input(key="swap_head.num_classes").value == 77
+    go(go(at, "2_Layers"), "4_Edit")
+    assert at.number_input(key="swap_head.num_classes").value == 77
+    assert at.text_input(key="swap_head.hidden").value == "33"
+
+
+def test_a_module_that_was_selected_elsewhere_is_the_forms() -> None:
+    at = form("truncate")
+    at.selectbox(key="truncate.path").select("layer1").run()
+    go(at, "2_Layers").session_state[SESSION] = replace(session(at), selected="layer3")
+    assert go(at, "4_Edit").selectbox(key="truncate.path").value == "layer3"
 
 
 def test_every_kind_of_edit_is_in_one_group() -> None:

@@ -9,6 +9,7 @@ from modelview.errors import DownloadError
 from modelview.opening import open_recipe
 from modelview.recipe import Recipe
 from modelview.ui import weights
+from modelview.ui.state import Session
 from tests.pages.screen import in_hand, page, said, show
 
 RESNET = open_recipe("resnet18")
@@ -52,6 +53,15 @@ def test_the_filter(key: str, value: str, expected: list[str]) -> None:
     at = page("Layers", RESNET)
     at.text_input(key=key).input(value).run()
     assert names(at) == expected
+
+
+def test_a_filter_is_for_the_model_that_it_was_typed_for() -> None:
+    at = page("Layers", RESNET)
+    at.text_input(key="layers.filter").input("fc").run()
+    at.session_state["session"] = Session((RESNET, RESNET.then(SwapHead(7))), 1)
+    assert names(at.run()) == ["fc"]
+    at.session_state["session"] = Session((open_recipe("alexnet"),), 0)
+    assert len(names(at.run())) > 20
 
 
 def test_depth_and_containers() -> None:

@@ -78,6 +78,20 @@ def test_a_row_is_chosen() -> None:
     assert session(at).recipe == open_recipe("alexnet")
 
 
+def test_undo_goes_back_to_the_model_before() -> None:
+    at = start("4_Edit", "resnet18", SwapHead(10))
+    at.number_input(key="swap_head.num_classes").set_value(77).run()
+    before = session(at)
+    go(at, "1_Open").session_state["models"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    at.run().button(key="open").click().run()
+    assert session(at).recipe == open_recipe("alexnet")
+    assert go(at, "4_Edit").number_input(key="swap_head.num_classes").value == 10
+    at.button(key="undo").click().run()
+    assert session(at).recipe == before.recipe
+    at.button(key="redo").click().run()
+    assert session(at).recipe == open_recipe("alexnet")
+
+
 def test_open_with_weights_keywords_and_input() -> None:
     at = searched("googlenet")
     at.selectbox(key="open.googlenet.weights").select("IMAGENET1K_V1")

@@ -1,8 +1,14 @@
 """The model in hand: its figures, its history, the removal of steps, and the address."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+import torch
+from torchvision import models
+
+from modelview import files
 from modelview.edits.freeze import Freeze
+from modelview.edits.load_weights import LoadWeights
 from modelview.edits.replace_layer import ReplaceLayer
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
@@ -29,6 +35,13 @@ def test_the_four_figures_and_the_shapes() -> None:
     assert "in `1 × 3 × 224 × 224`" in text(at)
     assert "out `1 × 10`" in text(at)
     assert "torchvision · random weights, seed 0" in text(at)
+
+
+def test_it_says_of_which_file_the_weights_are(tmp_path: Path) -> None:
+    torch.save(models.resnet18().state_dict(), tmp_path / "tuned.pth")
+    at = start("4_Edit", "resnet18", LoadWeights(files.give(tmp_path / "tuned.pth")))
+    assert "torchvision · weights from tuned.pth" in text(at)
+    assert "random weights" not in text(at)
 
 
 def test_undo_and_redo() -> None:
