@@ -141,6 +141,7 @@ def _editor() -> Rows:
         num_rows="dynamic",
         hide_index=True,
         row_height=ROW_PX,
+        placeholder="",
         column_config={
             "Name": st.column_config.TextColumn(width="small"),
             "Layer": st.column_config.TextColumn(help="A class called with plain values, such as Conv2d(_, 64, 7)."),

@@ -122,7 +122,9 @@ def _result(recipe: Recipe, asked: tuple[Shape, ...]) -> None:
     st.caption(parts.plain(f"Input {', '.join(map(text.shape, step.input))}{note}"))
     shown = _filtered(step.rows)
     st.caption(f"{len(shown):,} of {len(step.rows):,} rows shown")
-    st.dataframe(_frame(shown), hide_index=True, height=420, column_config=COLUMNS, key="gradients.table")
+    st.dataframe(
+        _frame(shown), hide_index=True, height=420, column_config=COLUMNS, placeholder="", key="gradients.table"
+    )
     st.download_button(
         "Download CSV",
         partial(frames.csv, shown),

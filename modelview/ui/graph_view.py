@@ -60,7 +60,7 @@ def _controls(recipe: Recipe, inputs: Inputs) -> tuple[int, str]:
             index=None,
             key=_FIND,
             placeholder="module name",
-            on_change=lambda: state.select(st.session_state[_FIND] or ""),
+            on_change=_found,
             width=280,
         )
         depths = [AUTO, *range(1, min(graphs.deepest(trace), 6) + 1)]
@@ -69,6 +69,17 @@ def _controls(recipe: Recipe, inputs: Inputs) -> tuple[int, str]:
         )
         by = st.selectbox("Colour by", BY, key="graph.by", width=190, format_func=_named, persist_state="session")
     return depth if isinstance(depth, int) else _fitting(recipe, inputs), by
+
+
+def _found() -> None:
+    """Select the module that was searched for, and unfold what holds it, so that it is drawn."""
+    path = st.session_state[_FIND] or ""
+    state.select(path)
+    folds = st.session_state.get(_FOLDS)
+    if isinstance(folds, Folds):
+        trace = state.trace_of(folds.recipe, state.session().inputs)
+        around = _above(path.rpartition(".")[0]) & graphs.unfolded(trace, graphs.deepest(trace) + 1)
+        _keep(replace(folds, opened=folds.opened | around, closed=folds.closed - around))
 
 
 def _named(by: str) -> str:

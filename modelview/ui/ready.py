@@ -24,7 +24,8 @@ def saved() -> None:
     """Open a recipe.json, uploaded or pasted."""
     with st.expander("Open a recipe", icon=":material/data_object:", key="saved"):
         file = st.file_uploader("recipe.json", type="json", key="recipe_file")
-        pasted = st.text_area("or paste it", key="recipe_text", placeholder='{"modelview": 1, "source": …}')
+        said = "The file is opened; remove it to paste another." if file else '{"modelview": 1, "source": …}'
+        pasted = st.text_area("or paste it", key="recipe_text", placeholder=said, disabled=file is not None)
         if st.button("Open recipe", key="open_recipe", disabled=not (file or pasted.strip())):
             try:
                 recipe = Recipe.from_json(_decoded(file.getvalue()) if file else pasted)

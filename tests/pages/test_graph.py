@@ -48,6 +48,7 @@ def test_find_selects_on_every_page() -> None:
     at = page("Graph", RESNET)
     at.selectbox(key="graph.find").select("layer3.0.conv1").run()
     assert at.session_state["session"].selected == "layer3.0.conv1"
+    assert {"layer3", "layer3.0"} <= at.session_state["graph.folds"].opened  # or it would not be in the picture
     assert "Conv2d(128, 256" in said(at)
 
 
