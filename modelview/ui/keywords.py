@@ -46,6 +46,9 @@ def _value(row: Keyword, value: Any) -> Any:
         return value or None if row.kind in ("str", "class") else value
     if not value.strip():
         return None
+    numbers = value.replace(",", " ").split()
+    if len(numbers) > 1 and all(each.isdecimal() for each in numbers):
+        return tuple(map(int, numbers))
     try:
         return ast.literal_eval(value.strip())
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:

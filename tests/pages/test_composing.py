@@ -232,10 +232,11 @@ def test_a_class_says_what_it_needs() -> None:
     assert "VisionTransformer needs `image_size` and `patch_size` and" in text(of_class("VisionTransformer"))
 
 
-def test_a_class_with_arguments_and_another_image() -> None:
+@pytest.mark.parametrize("layers", ["[3, 24, 36, 3]", "3, 24, 36, 3", " 3 24 36 3"])
+def test_a_class_with_arguments_and_another_image(layers: str) -> None:
     at = of_class()
     at.selectbox(key="build.ResNet.block").select("Bottleneck")
-    at.text_input(key="build.ResNet.layers").set_value("[3, 24, 36, 3]")
+    at.text_input(key="build.ResNet.layers").set_value(layers)
     at.number_input(key="build.ResNet.num_classes").set_value(10).run()
     assert "62,645,322 parameters · `1 × 3 × 224 × 224` → `1 × 10`" in text(at)
     at.number_input(key="build.ResNet.input.0.height").set_value(97).run()
