@@ -82,6 +82,10 @@ class Append(Edit):
             raise EditError("Name a layer to append, such as fc = Linear(1000, 10).")
         if self.style not in STYLES:
             raise unknown("style", str(self.style), STYLES)
+        if self.style == "sequential" and len(before.example) > 1:
+            raise EditError(
+                f"A Sequential passes one value on, and this model takes {len(before.example)}: choose another style."
+            )
         holder = [self.name] if self.style == "wrap" else []
         require_names([*(name for name, _ in self.layers), *holder])
         require_variables(holder)

@@ -1,12 +1,13 @@
 """Another number of classes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Annotated, Any, ClassVar
 
 from torch import nn
 
+from modelview.edits.append import Append
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.edits.naming import several
 from modelview.edits.pooling import pooling
@@ -175,6 +176,11 @@ class SwapHead(Edit):
         width = shape[axis] if pools or len(shape) == 2 else prod(shape[1:])
         head = self._layers(f"Linear({width}, {self.num_classes})")
         self._require_memory([layer for _, layer in head])
+        summary = f"appended {' → '.join([*(name for name, _ in pools), _summary(head)])}"
+        if len(before.example) > 1:  # a Sequential passes one value on
+            rows = [(name or "fc", Layer(layer)) for name, layer in (*pools, *head)]
+            appended = Append(tuple(rows), "wrap", "backbone").plan(before)
+            return replace(appended, summary=summary, notes=notes)
 
         def apply(model: nn.Module) -> nn.Module:
             whole = nn.Sequential()
@@ -184,15 +190,14 @@ class SwapHead(Edit):
             whole.add_module("fc", _built(head))
             return whole
 
-        rows = [
+        listed = [
             ("backbone", "model"),
             *((name, _call(layer)) for name, layer in pools),
             ("fc", _expression(head)),
         ]
         imports = (*_imports([pools, head]), "from collections import OrderedDict")
-        code = Code((f"model = {_ordered(rows)}",), imports=imports)
-        summary = " → ".join([*(name for name, _ in pools), _summary(head)])
-        return Change(f"appended {summary}", apply, code, notes, heads=("fc",), reclassed=True)
+        code = Code((f"model = {_ordered(listed)}",), imports=imports)
+        return Change(summary, apply, code, notes, heads=("fc",), reclassed=True)
 
     @property
     def _is_deep(self) -> bool:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from modelview.edits.add_input import AddInput
 from modelview.edits.append import Append
 from modelview.edits.first_children import FirstChildren
 from modelview.edits.freeze import Freeze
@@ -145,6 +146,11 @@ def test_without_weights_the_head_stays_the_head() -> None:
             RESNET.then(FirstChildren()).then(Append(POOLED)),
             {"layers": [("pool", "ReLU()")]},
             "The Sequential has a row called 'pool' already; choose another name.",
+        ),
+        (
+            RESNET.then(AddInput("age", 2)),
+            {"layers": POOLED, "style": "sequential"},
+            "A Sequential passes one value on, and this model takes 2: choose another style.",
         ),
     ],
 )

@@ -1,5 +1,6 @@
 import pytest
 
+from modelview.edits.add_input import AddInput
 from modelview.edits.freeze import Freeze
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
@@ -72,6 +73,15 @@ def test_laws(edits: list[SwapHead]) -> None:
     for edit in edits:
         recipe = recipe.then(edit)
     check_recipe(recipe)
+
+
+@pytest.mark.parametrize("edit", [SwapHead(5), SwapHead(5, hidden=(16,), softmax=True)])
+def test_behind_a_truncation_with_another_input(edit: SwapHead) -> None:
+    recipe = Recipe(Torchvision("resnet18"), (AddInput("age", 2, at="layer2"), Truncate("net.layer3"), edit))
+    assert recipe.check().output == (1, 5)
+    assert "x = self.backbone(x, age)" in recipe.code()
+    check_recipe(recipe)
+    check_recipe(recipe.then(SwapHead(3)))
 
 
 def test_a_last_convolution_is_not_taken_for_a_head() -> None:
