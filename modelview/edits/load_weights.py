@@ -13,6 +13,7 @@ from modelview.checkpoints.reading import Checkpoint, read
 from modelview.edits.adapting import Adaptation, adaptation
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.edits.loading import LOADED, LoadPlan, plan
+from modelview.edits.naming import as_pairs, several
 from modelview.errors import EditError
 from modelview.fields import Ask, FileRef, Pattern
 from modelview.names import select, short, unknown
@@ -61,14 +62,16 @@ class LoadWeights(Edit):
         classes: Iterable[int] = (),
         at: str = "",
     ) -> None:
+        if not isinstance(file, FileRef | str | Path):
+            raise EditError(f"A file is given by its path; got {short(repr(file))}.")
         values = {
             "file": file if isinstance(file, FileRef) else files.give(file),
             "strict": strict,
-            "include": (include,) if isinstance(include, str) else tuple(include),
-            "exclude": (exclude,) if isinstance(exclude, str) else tuple(exclude),
-            "rename": tuple((old, new) for old, new in rename),
+            "include": (include,) if isinstance(include, str) else several(include, "patterns of the model's tensors"),
+            "exclude": (exclude,) if isinstance(exclude, str) else several(exclude, "patterns of the model's tensors"),
+            "rename": as_pairs(rename),
             "mismatched": mismatched,
-            "classes": tuple(classes),
+            "classes": several(classes, "rows of the file's head, from 0"),
             "at": at,
         }
         for name, value in values.items():

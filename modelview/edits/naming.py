@@ -44,6 +44,20 @@ def several(values: Any, what: str) -> tuple[Any, ...]:
     return tuple(values)
 
 
+def as_pairs(pairs: Any) -> tuple[tuple[str, str], ...]:
+    """Pairs of an old and a new name, also given as a dict or as one pair. Raises EditError for anything else."""
+    rows = pairs.items() if isinstance(pairs, dict) else pairs
+    if not isinstance(rows, Iterable) or isinstance(rows, str):
+        rows = (rows,)
+    rows = tuple(rows)
+    for row in rows:
+        if not (isinstance(row, tuple | list) and len(row) == 2 and all(isinstance(side, str) for side in row)):
+            raise EditError(
+                f'New names are pairs of an old and a new one, such as ("fc", "classifier"); got {short(repr(row))}.'
+            )
+    return tuple((old, new) for old, new in rows)
+
+
 def as_layer(value: object) -> Layer:
     """A layer, given as one or as its text. Raises EditError for anything else."""
     if isinstance(value, Layer):

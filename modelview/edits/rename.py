@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from torch import nn
 
 from modelview.edits.base import EDITS, Change, Edit
+from modelview.edits.naming import as_pairs
 from modelview.edits.neighbours import moved_heads, place_of
 from modelview.edits.renaming_children import Names, Step, plan_steps, steps_code
 from modelview.edits.replace_layer import put
@@ -35,7 +36,8 @@ class Rename(Edit):
     names: Annotated[tuple[tuple[str, str], ...], Ask("Names", "Old = new, with commas between: fc = classifier")]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "names", tuple(_pair(pair) for pair in _rows(self.names)))
+        pairs = ((old.removesuffix("."), new.removesuffix(".")) for old, new in as_pairs(self.names))
+        object.__setattr__(self, "names", tuple(pairs))
 
     def plan(self, before: Structure) -> Change:
         if not self.names:
@@ -74,20 +76,6 @@ class Rename(Edit):
                 raise EditError(f"`{_beside(old, new_names[old])}` would be there twice; choose another for `{old}`.")
             found[path] = (*others, (name, new_names[old]))
         return found
-
-
-def _rows(pairs: Any) -> Iterable[Any]:
-    if isinstance(pairs, dict):
-        return pairs.items()
-    return pairs if isinstance(pairs, Iterable) and not isinstance(pairs, str) else ((pairs,),)
-
-
-def _pair(pair: Any) -> tuple[str, str]:
-    if not (isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(side, str) for side in pair)):
-        raise EditError(
-            f'New names are pairs of an old and a new one, such as ("fc", "classifier"); got {short(repr(pair))}.'
-        )
-    return pair[0].removesuffix("."), pair[1].removesuffix(".")
 
 
 def _beside(path: str, name: str) -> str:

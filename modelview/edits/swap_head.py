@@ -11,6 +11,7 @@ from modelview.edits.append import Append
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.edits.naming import several
 from modelview.edits.pooling import pooling
+from modelview.edits.refitting import KINDS
 from modelview.edits.replace_layer import placing, put
 from modelview.errors import EditError
 from modelview.fields import Ask
@@ -119,13 +120,16 @@ class SwapHead(Edit):
         return sites, tuple(a for a in attributes if a[0] in modules)
 
     def _plain(self, before: Structure, path: str) -> str:
-        """A plain head that takes what the module at `path` is given."""
+        """A plain head in the place of the module at `path`, with its kernel and stride where it has them."""
+        old = before.module(path)
+        if type(old) in KINDS:
+            return _for_classes(old, self.num_classes)
         calls = before.calls(path)
         shape: Any = calls[-1].inputs if calls else None
         if not is_shape(shape) or len(shape) < 2:
             raise EditError(f"The head at `{path}` is never called with one tensor, so its width is unknown.")
-        if len(shape) == 4:
-            return f"Conv2d({shape[1]}, {self.num_classes}, kernel_size=1)"
+        if len(shape) in (4, 5):
+            return f"Conv{len(shape) - 2}d({shape[1]}, {self.num_classes}, kernel_size=1)"
         return f"Linear({shape[-1]}, {self.num_classes})"
 
     def _swapped(
@@ -277,6 +281,13 @@ def _imports(parts: Any) -> tuple[str, ...]:
 
 def _summary(layers: tuple[Named, ...]) -> str:
     return " → ".join(layer.replace("()", "") for _, layer in layers)
+
+
+def _for_classes(old: nn.Module, num_classes: int) -> str:
+    """The layer as text, for another number of outputs."""
+    fitted = Layer(written(old)).with_widths((1, widths(old)[0]), (1, num_classes))
+    assert fitted is not None  # its widths are known
+    return fitted.text
 
 
 def _as_wide(new: nn.Module, now: nn.Module) -> str:

@@ -153,6 +153,23 @@ def test_refusals_leave_the_recipe_as_it_was(
     BASE.check()
 
 
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"file": 5}, "A file is given by its path; got 5."),
+        ({"include": None}, "This takes patterns of the model's tensors; got None."),
+        ({"exclude": 3}, "This takes patterns of the model's tensors; got 3."),
+        ({"classes": 5}, "This takes rows of the file's head, from 0; got 5."),
+        ({"rename": ("fc", "head")}, "New names are pairs of an old and a new one, such as"),
+        ({"rename": 5}, "New names are pairs of an old and a new one, such as"),
+    ],
+)
+def test_fields_of_other_kinds_are_refused(keywords: dict[str, Any], message: str, file: Callable[..., Path]) -> None:
+    with pytest.raises(EditError) as caught:
+        LoadWeights(**{"file": file(OTHER.state_dict()), **keywords})
+    assert str(caught.value).startswith(message)
+
+
 def test_other_shapes_can_be_skipped(file: Callable[..., Path]) -> None:
     load = LoadWeights(file(dict(OTHER.state_dict()) | {"classifier.1.bias": torch.rand(7)}), mismatched="skip")
     built = values(BASE.then(load))

@@ -1,7 +1,9 @@
 import pytest
 
 from modelview.edits.add_input import AddInput
+from modelview.edits.base import Edit
 from modelview.edits.freeze import Freeze
+from modelview.edits.prefix import Prefix
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
 from modelview.errors import EditError
@@ -82,6 +84,23 @@ def test_behind_a_truncation_with_another_input(edit: SwapHead) -> None:
     assert "x = self.backbone(x, age)" in recipe.code()
     check_recipe(recipe)
     check_recipe(recipe.then(SwapHead(3)))
+
+
+@pytest.mark.parametrize(
+    ("edits", "summary"),
+    [
+        ((Prefix("net."), SwapHead(3)), "net.classifier.1 → Conv3d(1024, 3, kernel_size=1)"),
+        ((AddInput("age", 2, at="features.5"), SwapHead(3)), "net.classifier.1 → Conv3d(1024, 3, kernel_size=1)"),
+        (
+            (Prefix("net."), SwapHead(3, hidden=(5,))),
+            "net.classifier.1 → Conv3d(1024, 5, kernel_size=1) → ReLU → Conv3d(5, 3, kernel_size=1)",
+        ),
+    ],
+)
+def test_a_head_that_has_moved_stays_of_its_kind(edits: tuple[Edit, ...], summary: str) -> None:
+    recipe = Recipe(Torchvision("s3d"), edits)
+    assert recipe.check().output == (1, 3)
+    assert recipe.changes()[-1].summary == summary
 
 
 def test_a_last_convolution_is_not_taken_for_a_head() -> None:
