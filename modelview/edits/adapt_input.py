@@ -1,7 +1,7 @@
 """Another number of input channels, or pictures of another size."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from statistics import fmean
 from typing import Annotated, Any, ClassVar
@@ -137,6 +137,8 @@ class AdaptInput(Edit):
 def _adaptable_stems(before: Structure, channels: int) -> Stems:
     """What sees the input, all of which can be made for another number of channels. Raises EditError otherwise."""
     found = stems(before)
+    own = range(len(before.source.example))  # an input that an edit added has channels of its own
+    found = replace(found, stems=tuple(stem for stem in found.stems if stem.inputs[0] in own))
     if not found.stems and found.others:
         other = found.others[0]
         kind = f" ({type(before.module(other)).__name__})" if other else ""

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from modelview.wording import counted
+
 Shape = tuple[int, ...]
 
 
@@ -61,7 +63,7 @@ def spread(theirs: int, ours: int) -> Adaptation:
 def kept_with_zeros(theirs: int, ours: int) -> Adaptation:
     """The channels as they were, and further ones that weigh nothing until they are trained."""
     return Adaptation(
-        f"{theirs} channels kept, {ours - theirs} new with zeros",
+        f"{counted(theirs, 'channel')} kept, {ours - theirs} new with zeros",
         lambda w: torch.cat([w, torch.zeros_like(w[:, :1]).repeat_interleave(ours - theirs, dim=1)], dim=1),
         (f"{{new}}[:, :{theirs}] = {{old}}", f"{{new}}[:, {theirs}:] = 0"),
     )
@@ -72,7 +74,7 @@ def kept_with_copies(theirs: int, ours: int) -> Adaptation:
     more = ours - theirs
     copied = f"[:, :{more}]" if more < theirs else "" if more == theirs else f"[:, torch.arange({more}) % {theirs}]"
     return Adaptation(
-        f"{theirs} channels kept, {more} new as copies of them in turn",
+        f"{counted(theirs, 'channel')} kept, {more} new as copies of them in turn",
         lambda w: w[:, torch.arange(ours) % theirs],
         (f"{{new}}[:, :{theirs}] = {{old}}", f"{{new}}[:, {theirs}:] = {{old}}{copied}"),
     )

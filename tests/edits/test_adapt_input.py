@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from modelview.edits.adapt_input import AdaptInput
+from modelview.edits.add_input import AddInput
 from modelview.edits.base import Edit
 from modelview.edits.freeze import Freeze
 from modelview.edits.replace_layer import ReplaceLayer
@@ -170,10 +171,20 @@ def test_only_what_stays_is_promised(recipe: Recipe, edit: AdaptInput) -> None:
     assert recipe.then(edit).changes()[0].promise is None
 
 
+def test_an_input_that_was_added_keeps_its_own_channels() -> None:
+    emb = (("emb", "Conv2d(1, 8, 3, padding=1)"),)
+    recipe = RESNET.then(AddInput("depth", (1, 56, 56), "layer1", emb)).then(AddInput("age", 2, "net.layer2"))
+    recipe = recipe.then(AdaptInput(4))
+    assert recipe.check().input == ((1, 4, 224, 224), (1, 1, 56, 56), (1, 2))
+    assert "conv1: 3 → 4 channels" in recipe.changes()[-1].summary
+    assert "emb" not in recipe.changes()[-1].summary
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("recipe", "edits"),
     [
+        (RESNET, [AddInput("age", 2, "layer2"), AdaptInput(4)]),
         (SHUFFLENET, [AdaptInput(4)]),
         (SHUFFLENET, [AdaptInput(1, 64, "mean")]),
         (SHUFFLENET, [AdaptInput(4, weights="new"), AdaptInput(6, (96, 64), "zero")]),
