@@ -206,7 +206,7 @@ def test_so_does_any_of_the_smallest_that_a_builder_makes(name: str, data: st.Da
     ("name", "sides"),
     [*LARGE.items(), *(pytest.param(*item, marks=pytest.mark.slow) for item in LARGEST.items())],
 )
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(data=st.data())
 def test_so_does_any_of_the_families_without_a_small_one(
     name: str, sides: tuple[int, ...], data: st.DataObject

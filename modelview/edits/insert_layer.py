@@ -6,12 +6,15 @@ from typing import Annotated, ClassVar
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.edits.naming import as_layer, require_names
 from modelview.edits.neighbours import Place, Rows, chained, chained_code, fitted, moved_heads, place_of, single
+from modelview.edits.tapping import called
 from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath
 from modelview.layers import Layer
 from modelview.names import unknown
 from modelview.proof import SAME_OUTPUT
 from modelview.structure import Structure
+from modelview.trace.channels import channel_axis
+from modelview.trace.shapes import text
 
 _SILENT = {"Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout"}
 """Layers that change nothing in eval mode."""
@@ -46,11 +49,25 @@ class InsertLayer(Edit):
         place = place_of(before, self.path)
         sides = ("before", "after") if self.where == "around" else (self.where,)
         layers = {side: fitted(self.layer, single(before, self.path, output=side == "after")) for side in sides}
+        self._require_channels_second(before, layers)
         names = self._names(place, sides)
         summary = " · ".join(f"{layer.text} {side} {self.path}" for side, layer in layers.items())
         plan = self._in_a_row if place.chain else self._wrapped
         change = plan(before, place, layers, names, summary)
         return replace(change, promise=SAME_OUTPUT) if self.layer.parts()[0] in _SILENT else change
+
+    def _require_channels_second(self, before: Structure, layers: dict[str, Layer]) -> None:
+        """Raises EditError where a width that was left open would be that of another axis than the channels'."""
+        left_open = layers.get("after", self.layer) != self.layer
+        if not left_open or self.layer.parts()[0].endswith("Linear"):
+            return
+        call, kind = called(before, self.path)[-1], self.layer.parts()[0]
+        shape, axis = call.outputs, channel_axis(before.trace, call.result[0]) if call.result else 1
+        if axis != 1:
+            raise EditError(
+                f"`{self.path}` returns {text(shape)}, with its {shape[axis]:,} channels last, and {kind} takes them "
+                f"second: insert LayerNorm({shape[axis]}), or write the width."
+            )
 
     def _names(self, place: Place, sides: tuple[str, ...]) -> dict[str, str]:
         """The name of each new layer, by its side; {} where they are numbered."""

@@ -16,6 +16,7 @@ from modelview.edits.truncate import Truncate
 from modelview.errors import EditError
 from modelview.layers import Layer
 from modelview.recipe import Recipe
+from modelview.sources.torchvision import Torchvision
 from tests.edits.subjects import (
     GOOGLENET,
     LRASPP,
@@ -193,6 +194,11 @@ def test_rows_that_it_moved_are_found_by_their_names(edit: Edit) -> None:
             RESNET,
             {"path": "layer1", "layer": "Linear(5)"},
             "Linear also needs 'out_features'.",
+        ),
+        (
+            Recipe(Torchvision("swin_t")),
+            {"path": "features.1", "layer": "BatchNorm2d()"},
+            "`features.1` returns 1 × 56 × 56 × 96, with its 96 channels last, and BatchNorm2d takes them",
         ),
         (
             RESNET,
