@@ -13,6 +13,7 @@ from modelview.edits.adapting import kept_with_zeros
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.edits.joining import Join
 from modelview.edits.naming import NamedLayers, as_layers, require_names, require_variables
+from modelview.edits.neighbours import below, heads_below
 from modelview.edits.refitting import KINDS, Refit, refit
 from modelview.edits.tapping import called, width
 from modelview.errors import EditError
@@ -259,7 +260,7 @@ class AddInput(Edit):
         if heads is not None:
             heads = tuple(rewired.names[name] for name in heads)
         elif self.style == "wrap":
-            heads = tuple(f"{self.holder}.{path}" for path in head_paths(before))
+            heads = heads_below(before, self.holder)
         place = self.at or ("the head" if self.where == "before" else "the output")
         return Change(
             f"{self.name} {text(self._shape)} joined {self.where} {place}",
@@ -269,6 +270,7 @@ class AddInput(Edit):
             heads=heads,
             reclassed=reclassed,
             example=(*before.example, self._shape),
+            moved=below(before, self.holder) if self.style == "wrap" else (),
         )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.edits.naming import as_layer, require_names
-from modelview.edits.neighbours import Place, Rows, chained, chained_code, fitted, moved_heads, place_of, single
+from modelview.edits.neighbours import Place, Rows, chained, chained_code, fitted, heads_after, place_of, single
 from modelview.edits.tapping import called
 from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath
@@ -96,7 +96,8 @@ class InsertLayer(Edit):
             rows.apply,
             rows.code(before.model),
             notes if first else (),
-            heads=moved_heads(before, rows.moved),
+            heads=heads_after(before, rows.moved),
+            moved=tuple(rows.moved.items()),
         )
 
     def _wrapped(
@@ -111,5 +112,6 @@ class InsertLayer(Edit):
             lambda model: chained(self.path, rows, model, named=bool(names)),
             chained_code(self.path, rows, before.model, named=bool(names)),
             (f"`{self.path}` is a Sequential now: what was below it is below `{inner}`.",),
-            heads=moved_heads(before, {self.path: inner}),
+            heads=heads_after(before, {self.path: inner}),
+            moved=((self.path, inner),),
         )

@@ -151,6 +151,25 @@ def chained_code(path: str, rows: tuple[tuple[str, Layer | None], ...], model: n
     return Code((placing(model, path, expression),), imports=(*imports, _IMPORT))
 
 
+def below(before: Structure, name: str) -> tuple[tuple[str, str], ...]:
+    """Where the children of the model go when a new module holds it as `name`: pairs of a path and a new one."""
+    return tuple((child, f"{name}.{child}") for child, _ in before.model.named_children())
+
+
+def heads_below(before: Structure, name: str) -> tuple[str, ...] | None:
+    """The heads there; None where they are the source's own, whose paths follow `moved`."""
+    return None if _of_the_source(before) else tuple(f"{name}.{path}" for path in head_paths(before))
+
+
+def heads_after(before: Structure, moved: dict[str, str]) -> tuple[str, ...] | None:
+    """The heads when modules have moved to other paths; None likewise."""
+    return None if _of_the_source(before) else moved_heads(before, moved)
+
+
+def _of_the_source(before: Structure) -> bool:
+    return before.heads is None and not before.source.heads_by_output
+
+
 def moved_heads(before: Structure, moved: dict[str, str]) -> tuple[str, ...] | None:
     """The heads when modules have moved to other paths, "" being nowhere; None where that touches none."""
     heads = head_paths(before)

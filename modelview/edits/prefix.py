@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar
 from torch import nn
 
 from modelview.edits.base import EDITS, Change, Edit
+from modelview.edits.neighbours import below, heads_below
 from modelview.errors import EditError
 from modelview.fields import Ask
-from modelview.heads import head_paths
 from modelview.names import short
 from modelview.proof import SAME_OUTPUT
 from modelview.rewrite import Wiring, camel, plan_rewiring
@@ -60,7 +60,9 @@ class Prefix(Edit):
 
         lines = [f"model = nn.Sequential(OrderedDict([({quoted(name)}, model)]))" for name in reversed(names)]
         code = Code(tuple(lines), imports=("from collections import OrderedDict",))
-        return Change(self._summary, apply, code, heads=self._heads(before, names), promise=SAME_OUTPUT)
+        held = ".".join(names)
+        heads, moved = heads_below(before, held), below(before, held)
+        return Change(self._summary, apply, code, heads=heads, moved=moved, promise=SAME_OUTPUT)
 
     def _held(self, before: Structure, name: str) -> Change:
         kind = type(before.model).__name__
@@ -71,12 +73,9 @@ class Prefix(Edit):
             returns="Tensor" if is_shape(before.trace.output) else "Any",
         )
         rewired = plan_rewiring(before.model, wiring)
-        heads = self._heads(before, [name])
-        return Change(self._summary, rewired.apply, rewired.code, heads=heads, promise=SAME_OUTPUT)
+        heads, moved = heads_below(before, name), below(before, name)
+        return Change(self._summary, rewired.apply, rewired.code, heads=heads, moved=moved, promise=SAME_OUTPUT)
 
     @property
     def _summary(self) -> str:
         return f"every name begins with {self.text.removesuffix('.')}."
-
-    def _heads(self, before: Structure, names: list[str]) -> tuple[str, ...]:
-        return tuple(".".join([*names, path]) for path in head_paths(before))

@@ -3,7 +3,9 @@ import pytest
 from modelview.edits.add_input import AddInput
 from modelview.edits.base import Edit
 from modelview.edits.freeze import Freeze
+from modelview.edits.insert_layer import InsertLayer
 from modelview.edits.prefix import Prefix
+from modelview.edits.select_classes import SelectClasses
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
 from modelview.errors import EditError
@@ -11,6 +13,8 @@ from modelview.recipe import Recipe
 from modelview.sources.torchvision import Torchvision
 from tests.laws import check_recipe
 from tests.zoo import ALL, FLOW
+
+SSD, FASTER = "ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn"
 
 SQUEEZENET = Recipe(Torchvision("squeezenet1_1"))
 SHUFFLENET = Recipe(Torchvision("shufflenet_v2_x0_5"))
@@ -101,6 +105,23 @@ def test_a_head_that_has_moved_stays_of_its_kind(edits: tuple[Edit, ...], summar
     recipe = Recipe(Torchvision("s3d"), edits)
     assert recipe.check().output == (1, 3)
     assert recipe.changes()[-1].summary == summary
+
+
+@pytest.mark.parametrize(
+    ("name", "edit"),
+    [
+        (SSD, Prefix("net.")),
+        (SSD, AddInput("age", 2, at="backbone.features.0.1")),
+        (FASTER, Prefix("a.b.")),
+        (FASTER, InsertLayer("roi_heads.box_predictor.cls_score", "Dropout(0.1)", "before")),
+        ("googlenet", Prefix("net.")),
+    ],
+)
+def test_all_heads_go_along_wherever_they_have_moved(name: str, edit: Edit) -> None:
+    plain, moved = Recipe(Torchvision(name)), Recipe(Torchvision(name), (edit,))
+    assert moved.then(SwapHead(3)).check().output == plain.then(SwapHead(3)).check().output
+    assert moved.then(SelectClasses((0, 2))).check().output == plain.then(SelectClasses((0, 2))).check().output
+    check_recipe(moved.then(SwapHead(3)))
 
 
 def test_a_last_convolution_is_not_taken_for_a_head() -> None:
