@@ -1,6 +1,6 @@
 """Weights from a file."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -98,7 +98,8 @@ class LoadWeights(Edit):
                 return None
             return adaptation(name, theirs, ours, stem=name in seeing, classes=self.classes)
 
-        return plan(before.model, self.checkpoint().tensors, self._renamed, chosen.__contains__, adapt)
+        file = self.checkpoint()
+        return plan(before.model, file.tensors, self._names(file, set(names)), chosen.__contains__, adapt)
 
     def plan(self, before: Structure) -> Change:
         loading = self.loading(before)
@@ -123,6 +124,13 @@ class LoadWeights(Edit):
             self.file, False, self.include, self.exclude, self.rename, mismatched, self.classes, self.at
         )
         return (other,) if other != self else ()
+
+    def _names(self, file: Checkpoint, ours: set[str]) -> Callable[[str], str]:
+        """From the file's names to the model's, which may have the prefix that the file was read without."""
+        renamed = [self._renamed(name) for name in file.tensors]
+        if ours.isdisjoint(renamed) and any(file.prefix + name in ours for name in renamed):
+            return lambda name: file.prefix + self._renamed(name)
+        return self._renamed
 
     def _renamed(self, name: str) -> str:
         for old, new in self.rename:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from modelview import Freeze, LoadWeights, Recipe, SwapHead, Truncate
+from modelview import Freeze, LoadWeights, Prefix, Recipe, SwapHead, Truncate
 from modelview.errors import CheckpointError, EditError
 from modelview.recipe import structure_of
 from modelview.sources.torchvision import Torchvision
@@ -168,6 +168,13 @@ def test_fields_of_other_kinds_are_refused(keywords: dict[str, Any], message: st
     with pytest.raises(EditError) as caught:
         LoadWeights(**{"file": file(OTHER.state_dict()), **keywords})
     assert str(caught.value).startswith(message)
+
+
+def test_a_file_of_data_parallel_goes_into_its_own_view(file: Callable[..., Path]) -> None:
+    saved = torch.nn.DataParallel(OTHER).state_dict()
+    built = values(BASE.then(Prefix("module.")).then(LoadWeights(file(saved))))
+    assert built.keys() == saved.keys()
+    assert all(torch.equal(built[name], saved[name]) for name in saved)
 
 
 def test_other_shapes_can_be_skipped(file: Callable[..., Path]) -> None:
