@@ -100,6 +100,7 @@ def test_check_and_code(recipe: str, capsys: pytest.CaptureFixture[str]) -> None
     assert "model.classifier[1] = nn.Conv2d(512, 4, kernel_size=1)" in json.loads(capsys.readouterr().out)["code"]
 
 
+@pytest.mark.long
 def test_features_of_noise_and_of_a_picture(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["features", recipe, "--path", "features.?", "--path", "classifier.1", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -10,6 +10,8 @@ from modelview.edits.base import Edit
 from modelview.recipe import Recipe
 from tests.laws import check_recipe
 
+pytestmark = pytest.mark.long
+
 FURTHER = Append((("relu", Layer("ReLU()")), ("fc1", Layer("Linear(1000, 10)"))), "wrap")
 
 

@@ -81,6 +81,7 @@ def test_laws(edits: list[SwapHead]) -> None:
     check_recipe(recipe)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("edit", [SwapHead(5), SwapHead(5, hidden=(16,), softmax=True)])
 def test_behind_a_truncation_with_another_input(edit: SwapHead) -> None:
     recipe = Recipe(Torchvision("resnet18"), (AddInput("age", 2, at="layer2"), Truncate("net.layer3"), edit))
@@ -107,6 +108,7 @@ def test_a_head_that_has_moved_stays_of_its_kind(edits: tuple[Edit, ...], summar
     assert recipe.changes()[-1].summary == summary
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "edit"),
     [

@@ -56,6 +56,7 @@ def test_a_unet_in_its_other_forms_and_for_another_image() -> None:
     assert session(at).inputs == ((1, 1, 97, 256),)
 
 
+@pytest.mark.long
 def test_the_rows_that_were_typed_stay() -> None:
     at = container("ModuleDict", ("more", "Linear(10, 3)"))
     expected = outcomes(at)
@@ -66,6 +67,7 @@ def test_the_rows_that_were_typed_stay() -> None:
     assert outcomes(typed(at, row5="Linear(10, 4)"))[-1] == "1 × 4"
 
 
+@pytest.mark.long
 def test_the_fields_of_a_unet_and_a_class_stay() -> None:
     at = start()
     at.number_input(key="build.unet.n_classes").set_value(5).run()

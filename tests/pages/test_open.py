@@ -78,6 +78,7 @@ def test_a_row_is_chosen() -> None:
     assert session(at).recipe == open_recipe("alexnet")
 
 
+@pytest.mark.long
 def test_undo_goes_back_to_the_model_before() -> None:
     at = start("4_Edit", "resnet18", SwapHead(10))
     at.number_input(key="swap_head.num_classes").set_value(77).run()
