@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modelview.edits.load_weights import LoadWeights
 from modelview.recipe import Recipe, structure_of
 from modelview.sources.torchvision import Torchvision, weights_view
 
@@ -38,9 +39,11 @@ def top(output: Any, names: tuple[str, ...] = (), k: int = 5) -> list[Prediction
 
 def caveat(recipe: Recipe) -> str:
     """Why a prediction says nothing about its input; "" where it does."""
-    if getattr(recipe.source, "weights", None) is None:
+    loaded = any(isinstance(edit, LoadWeights) for edit in recipe.edits)
+    seeded = getattr(recipe.source, "seed", None) is not None and getattr(recipe.source, "weights", None) is None
+    if seeded and not loaded:
         return "The weights are random, so this says nothing about the input."
-    if structure_of(recipe).heads is not None:
+    if structure_of(recipe).untrained:
         return "The head is new and has not been trained, so this says nothing about the input."
     return ""
 
