@@ -1,5 +1,6 @@
 """The model as a child of another, so that its names begin with that."""
 
+import inspect
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -44,10 +45,14 @@ class Prefix(Edit):
                 f"A prefix is up to {MOST_NAMES} names with dots between, such as module. or net.encoder.; "
                 f"got {short(self.text)!r}."
             )
-        if len(before.example) == 1:
+        taken = inspect.signature(before.model.forward).parameters
+        if len(taken) == 1:
             return self._chained(before, names)
         if len(names) > 1:
-            raise EditError("This model takes several inputs, so it is put below one name at a time.")
+            raise EditError(
+                f"This model's `forward` takes more than one value ({', '.join(taken)}), so it is put below one name "
+                "at a time."
+            )
         return self._held(before, names[0])
 
     def _chained(self, before: Structure, names: list[str]) -> Change:

@@ -69,7 +69,8 @@ class Drawing(Hand):
         if found is not None:
             return found
         first = next(iter(self.graph.nodes), None)
-        after = placeholders[-1].next if placeholders else first
+        needed = [node for node in placeholders if not node.args]  # the others have a default
+        after = needed[-1].next if needed else first
         if after is None:
             return self.graph.placeholder(name)
         with self.graph.inserting_before(after):

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from modelview.rewrite.hands import Doing
-from modelview.rewrite.signatures import needed, sign
+from modelview.rewrite.signatures import extended, sign
 from modelview.rewrite.wiring import Turn, Wiring
 
 
@@ -15,7 +15,7 @@ def hooked_class(base: type[nn.Module], wiring: Wiring, names: Mapping[str, str]
     """A subclass of `base` whose forward is rewired. names: what the new layers are called."""
 
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
-        args, inputs = _apart(base, args, kwargs, wiring.inputs)
+        args, kwargs, inputs = _apart(base, args, kwargs, wiring.inputs)
         hand = Doing(self, names, inputs)
         values: dict[str, list[Any]] = defaultdict(list)
         handles = [_turning(self, turn, hand) for turn in wiring.turns]
@@ -34,14 +34,14 @@ def hooked_class(base: type[nn.Module], wiring: Wiring, names: Mapping[str, str]
 
 def _apart(
     base: type[nn.Module], args: tuple[Any, ...], kwargs: dict[str, Any], names: tuple[str, ...]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What the model's own forward takes, and the further inputs by name, which are taken out of `kwargs`."""
+) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]:
+    """What the model's own forward takes, by place and by name, and the further inputs by name."""
     if not names:
-        return args, {}
-    n_own = sum(p.name not in kwargs for p in needed(base))
-    inputs = dict(zip(names, args[n_own:], strict=False))
-    inputs.update({name: kwargs.pop(name) for name in names if name in kwargs})
-    return args[:n_own], inputs
+        return args, kwargs, {}
+    order = [p.name for p in extended(base, names)]
+    given = {**dict(zip(order, args, strict=False)), **kwargs}
+    inputs = {name: given.pop(name) for name in names if name in given}
+    return (), given, inputs
 
 
 def _turning(model: nn.Module, turn: Turn, hand: Doing) -> Any:

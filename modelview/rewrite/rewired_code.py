@@ -1,6 +1,7 @@
 """A rewired forward as a class that a person would write."""
 
 from collections.abc import Iterable, Iterator, Mapping, Set
+from inspect import Parameter
 from typing import Any
 
 from torch import fx, nn
@@ -11,7 +12,7 @@ from modelview.rewrite.classes import ANY, by_name, class_code, declared, forwar
 from modelview.rewrite.drafting import Draft
 from modelview.rewrite.hands import Drawing
 from modelview.rewrite.holding import spelled
-from modelview.rewrite.signatures import needed, parameters
+from modelview.rewrite.signatures import extended, needed, optional, parameters
 from modelview.rewrite.statements import Body
 from modelview.rewrite.values import Untraceable
 from modelview.rewrite.wiring import Turn, Wiring
@@ -115,13 +116,18 @@ def _dropouts(draft: Draft) -> Codes:
 def _call(model: nn.Module, wiring: Wiring) -> tuple[str, str]:
     """The call of the model's own forward, and the parameters of the new one."""
     target = f"self.{wiring.wrapped}" if wiring.wrapped else "super().forward"
-    given, plain = parameters(type(model)), needed(type(model))
-    further = "".join(f", {name}: Tensor" for name in wiring.inputs)
-    if len(plain) == len(given) or further:
-        is_any = [len(plain) < len(given) or p.annotation is Any for p in plain]
-        said = (f"{p.name}: {'Any' if other else 'Tensor'}" for p, other in zip(plain, is_any, strict=True))
-        return f"{target}({', '.join(p.name for p in plain)})", ", ".join(said) + further
-    return f"{target}(*args, **kwargs)", "*args: Any, **kwargs: Any"
+    own = [*needed(type(model)), *optional(type(model))]
+    if len(own) < len(parameters(type(model))) and not wiring.inputs:
+        return f"{target}(*args, **kwargs)", "*args: Any, **kwargs: Any"
+    given = (f"{p.name}={p.name}" if p.kind is p.KEYWORD_ONLY else p.name for p in own)
+    said = map(_said, extended(type(model), wiring.inputs))
+    return f"{target}({', '.join(given)})", ", ".join(said)
+
+
+def _said(parameter: Parameter) -> str:
+    kind = "Any" if parameter.annotation is Any else "Tensor"
+    default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+    return f"{parameter.name}: {kind}{default}"
 
 
 def _hook(turn: Turn) -> tuple[str, str]:

@@ -83,7 +83,9 @@ class _Work:
     @cached_property
     def draft(self) -> Draft:
         """The forward as a graph, wired. Raises Untraceable."""
-        recording = record_points(self.host, self.wiring.n_calls, stop=self.wiring.stops)
+        touched = self.wiring.n_calls
+        passes_on = bool(self.wiring.wrapped) and not touched
+        recording = record_points(self.host, touched, stop=self.wiring.stops, passes_on=passes_on)
         wire(recording, self.wiring, self.names)
         _rename(recording.graph, dict(self.wiring.renamed))
         kept = None if self.wiring.drops else self._whole()

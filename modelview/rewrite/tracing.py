@@ -11,7 +11,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from modelview.rewrite.signatures import runs_hooks
+from modelview.rewrite.signatures import optional, runs_hooks
 from modelview.rewrite.values import Untraceable, Value, assigned_name
 
 DROPOUTS = {
@@ -105,15 +105,16 @@ def record(model: nn.Module, path: str, call: int, replaced: nn.Module | None = 
     return _recorded(model, {path: call + 1}, {path: replaced} if replaced else {}, stop=True)
 
 
-def record_points(model: nn.Module, n_calls: Mapping[str, int], *, stop: bool) -> Recording:
+def record_points(model: nn.Module, n_calls: Mapping[str, int], *, stop: bool, passes_on: bool = False) -> Recording:
     """What `model`'s forward does, with the calls of the modules at the paths of `n_calls` seen.
 
     n_calls: how often each module is called. stop: end after the last of these calls, and return None.
+    passes_on: it only hands its arguments to a module, so that those with a default can stay arguments.
     Raises Untraceable also where the forward is another one in train mode; NeverCalled.
     """
-    recording = _recorded(model, n_calls, {}, stop=stop, train=False)
+    recording = _recorded(model, n_calls, {}, stop=stop, train=False, passes_on=passes_on)
     if not stop:
-        other = _recorded(model, n_calls, {}, stop=stop, train=True)
+        other = _recorded(model, n_calls, {}, stop=stop, train=True, passes_on=passes_on)
         if [_gist(node) for node in recording.graph.nodes] != [_gist(node) for node in other.graph.nodes]:
             raise Untraceable("it does something else in train mode")
     return recording
@@ -130,11 +131,12 @@ def _recorded(
     *,
     stop: bool,
     train: bool | None = None,
+    passes_on: bool = False,
 ) -> Recording:
     if any(_unusual(module) for module in opened(model, n_calls).values()):
         raise Untraceable("hooks or a forward of its own")
     stand_in = shadow(model, n_calls, replaced, train=train)
-    recorder = _Recorder(stand_in, n_calls, stop=stop)
+    recorder = _Recorder(stand_in, n_calls, stop=stop, passes_on=passes_on)
     with torch.random.fork_rng(devices=[]):
         try:
             recorder.trace(stand_in)
@@ -199,8 +201,9 @@ class _Recorder(fx.Tracer):
 
     proxy_buffer_attributes = True
 
-    def __init__(self, model: nn.Module, n_calls: Mapping[str, int], *, stop: bool) -> None:
+    def __init__(self, model: nn.Module, n_calls: Mapping[str, int], *, stop: bool, passes_on: bool) -> None:
         super().__init__()
+        self._passes_on = passes_on
         self.opened = frozenset(map(id, opened(model, n_calls).values()))
         self.seen: dict[str, list[Seen]] = {path: [] for path in n_calls}
         self._paths = {id(model.get_submodule(path)): path for path in n_calls}
@@ -221,12 +224,16 @@ class _Recorder(fx.Tracer):
         return result
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:  # noqa: ARG002
-        """Only what must be given becomes an input; what has a default keeps it."""
+        """Only what must be given becomes an input; what has a default keeps it, unless it is only passed on."""
         _, *parameters = inspect.signature(inspect.unwrap(root_fn)).parameters.values()
         needed = [p for p in parameters if p.default is p.empty]
         if any(p.kind is not p.POSITIONAL_OR_KEYWORD for p in needed):
             raise Untraceable("arguments that are not plain")
-        return root_fn, [self.root, *(self.create_proxy("placeholder", p.name, (), {}) for p in needed)]
+        args = [self.create_proxy("placeholder", p.name, (), {}) for p in needed]
+        if self._passes_on:
+            rest = optional(type(self.root))
+            args += [self.create_proxy("placeholder", p.name, (p.default,), {}) for p in rest]
+        return root_fn, [self.root, *args]
 
     def create_node(self, kind: str, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(kind, *args, **kwargs)

@@ -196,8 +196,8 @@ def test_what_predicts_the_classes_afterwards() -> None:
             "`roi_heads.box_head` returns 10 × 1024 for one input, so its items are not the input's. Choose another",
         ),
         (
-            SSD.then(Prefix("module.")),
-            {"at": "module.backbone.features.0", "style": "keep"},
+            GOOGLENET.then(Prefix("module.")),
+            {"at": "module.conv2", "style": "keep"},
             "The forward of this model cannot be written anew, and a Sequential runs every layer that it holds:",
         ),
         (SSD, {}, "The model returns (boxes: 10 × 4, scores: 10, labels: 10); an input is joined with one tensor."),

@@ -61,6 +61,32 @@ def test_the_head_is_known_as_wide_as_it_is() -> None:
     check_recipe(recipe, inputs=small(recipe))
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "edit",
+    [
+        mv.Prefix("module."),
+        mv.AddInput("more", 2, at="backbone.features.0.1"),
+        mv.AddInput("more", 2, at="backbone.features.0.1", style="keep"),
+        mv.Detach("backbone.features.0.1"),
+        mv.AddOutputs(("backbone.features.0.1",)),
+    ],
+    ids=["prefix", "input, wrapped", "input", "detach", "outputs"],
+)
+def test_a_detector_takes_its_targets_still(edit: Edit) -> None:
+    recipe, scope = SSD.then(edit), {"__name__": "exported"}
+    exec(recipe.code(), scope)
+    target = {"boxes": torch.tensor([[4.0, 4, 40, 40]]), "labels": torch.tensor([1])}
+    (pictures, *others), targets = small(recipe), [target, target]
+    for model in (recipe.build(), scope["build_model"]()):  # type: ignore[operator]
+        losses = model.train()(pictures, *others, targets)
+        named = model(pictures, *others, targets=targets)
+        for found in (losses, named):
+            found = found[0] if isinstance(found, tuple) else found
+            assert set(found) == {"bbox_regression", "classification"}
+            sum(found.values()).backward()
+
+
 @pytest.mark.parametrize(
     ("second", "message"),
     [

@@ -20,7 +20,7 @@ class FasterRCNNWithAddVariable(nn.Module):
         self.net = net
         self.join = nn.Conv2d(514, 512, kernel_size=1)
 
-    def forward(self, images: Any, add_variable: Tensor) -> Any:
+    def forward(self, images: Any, add_variable: Tensor, targets: Any = None) -> Any:
         def after_net_backbone_body_layer2(module: nn.Module, args: Any, output: Tensor) -> Tensor:
             x = add_variable.reshape(-1, 2, 1, 1).expand(-1, -1, output.size(2), output.size(3))
             x = torch.cat([output, x], dim=1)
@@ -30,7 +30,7 @@ class FasterRCNNWithAddVariable(nn.Module):
             self.net.backbone.body["layer2"].register_forward_hook(after_net_backbone_body_layer2),
         ]
         try:
-            x = self.net(images)
+            x = self.net(images, targets)
         finally:
             for handle in handles:
                 handle.remove()
