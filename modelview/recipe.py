@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from modelview import document
 from modelview.edits.base import EDITS, Change, Edit
+from modelview.edits.out_channels import keeping_out_channels
 from modelview.errors import EditError, ModelviewError
 from modelview.meta import building, to_meta
 from modelview.proof import Proof, Witness
@@ -221,7 +222,8 @@ def trace(recipe: Recipe, *inputs: Tensor | Shape, train: bool = False) -> Trace
 
 @lru_cache(maxsize=256)
 def _planned(recipe: Recipe, written: str) -> Change:  # noqa: ARG001 - a key of the cache, as True == 1 == 1.0
-    return recipe.edits[-1].plan(structure_of(recipe.undo()))
+    before = structure_of(recipe.undo())
+    return keeping_out_channels(recipe.edits[-1].plan(before), before)
 
 
 _PROOFS: dict["Recipe", tuple[Proof, ...]] = {}

@@ -70,6 +70,7 @@ def check_recipe(recipe: Recipe, *, inputs: tuple[Any, ...] | None = None) -> nn
         answer = runner().ask(code=recipe.code(), weights=str(weights), inputs=args)
     assert answer["keys"] == list(built.state_dict())
     assert answer["requires_grad"] == trainable(built)
+    assert answer["out_channels"] == getattr(built, "out_channels", None)
     assert exact(answer["outputs"], outputs)
     if isinstance(outputs, Tensor) and inputs is None:
         assert tuple(outputs.shape[1:]) == tuple(check.output[1:])

@@ -101,10 +101,17 @@ class Rows:
         return [(str(number), row) for number, (_, row) in enumerate(found)] if self.renumber else found
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """The model with the Sequential made anew, under all its paths."""
+        """The model with the rows changed: in place where they are numbered, else in a Sequential made anew."""
         old = model.get_submodule(self.place.parent)
+        made = [layer.build() for _, _, layer in self.inserted]
+        if self.renumber and isinstance(old, nn.Sequential):
+            for (index, _, _), row in zip(self.inserted, made, strict=True):
+                old.insert(index, row)
+            for index in self.deleted:
+                del old[index]
+            return model
         new = nn.Sequential()
-        for name, child in self.changed(old.named_children(), [layer.build() for _, _, layer in self.inserted]):
+        for name, child in self.changed(old.named_children(), made):
             new.add_module(name, child)
         new.training = old.training
         return put(model, self.place.parent, new) if self.place.parent else new

@@ -97,7 +97,7 @@ class _Work:
     def module(self, *, traced: bool) -> nn.Module:
         if traced:
             made: nn.Module = self.draft.module(self.wiring.class_name)
-            _keep_numbers(self.host, made)
+            _keep_numbers(self.host, made, width=not self.wiring.drops)
             return made
         for name, layer in self._layers().items():
             setattr(self.host, name, layer)
@@ -219,10 +219,10 @@ def _wrapper(model: nn.Module, name: str) -> nn.Module:
     return wrapper
 
 
-def _keep_numbers(host: nn.Module, made: nn.Module) -> None:
-    """What the model says of itself: how many channels come out, and of which version its state_dict is."""
-    width = getattr(host, "out_channels", None)
-    if isinstance(width, int) and not isinstance(host, nn.modules.conv._ConvNd):
-        remember(made, "out_channels", width)
+def _keep_numbers(host: nn.Module, made: nn.Module, *, width: bool) -> None:
+    """What the model says of itself: of which version its state_dict is, and how many channels come out."""
+    said = getattr(host, "out_channels", None)
+    if width and isinstance(said, int) and not isinstance(host, nn.modules.conv._ConvNd):
+        remember(made, "out_channels", said)
     if host._version != made._version:
         remember(made, "_version", host._version)

@@ -18,6 +18,7 @@ def build_model() -> nn.Module:
     model = nn.Sequential(*list(model.children())[:-2])
     model.out_channels = 512
     model = nn.Sequential(OrderedDict([("backbone", model)]))
+    model.out_channels = 512
     return model
 
 
