@@ -15,7 +15,7 @@ from modelview.edits.joining import Join
 from modelview.edits.naming import NamedLayers, as_layers, require_names, require_variables
 from modelview.edits.neighbours import below, heads_below
 from modelview.edits.refitting import KINDS, Refit, refit
-from modelview.edits.tapping import called, width
+from modelview.edits.tapping import ENDS_IN_SOFTMAX, called, n_values_in_training, only_first, width
 from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath
 from modelview.heads import head_paths
@@ -176,9 +176,12 @@ class AddInput(Edit):
             joined = hand.layer("fc_add", joined) if self.num_outputs is not None else joined
             return hand.layer("output", joined) if self.softmax else joined
 
-        notes = ("It ends in Softmax: train with NLLLoss on its log, since CrossEntropyLoss applies its own.",)
+        several = only_first(n_values_in_training(before))
+        notes = ENDS_IN_SOFTMAX * self.softmax + several
         new_head = ("fc_add",) if self.num_outputs is not None else ()
-        return self._rewired(before, tuple(rows), (), end, notes * self.softmax, heads=new_head, reclassed=True)
+        return self._rewired(
+            before, tuple(rows), (), end, notes, heads=new_head, reclassed=True, first_of_several=bool(several)
+        )
 
     def _inside(self, before: Structure) -> Change:
         calls = called(before, self.at)
@@ -243,6 +246,7 @@ class AddInput(Edit):
         *,
         heads: tuple[str, ...] | None = None,
         reclassed: bool = False,
+        first_of_several: bool = False,
     ) -> Change:
         """heads: names of the new layers that predict the classes then; None where it is those there were."""
         kind = type(before.model).__name__
@@ -255,6 +259,7 @@ class AddInput(Edit):
             layers=rows,
             wrapped=self.holder if self.style == "wrap" else "",
             returns="Tensor" if is_shape(before.trace.output) else "Any",
+            first_of_several=first_of_several,
         )
         rewired = plan_rewiring(before.model, wiring)
         if heads is not None:

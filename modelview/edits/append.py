@@ -8,6 +8,7 @@ from torch import nn
 
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.edits.naming import NamedLayers, as_layers, require_names, require_variables
+from modelview.edits.tapping import ENDS_IN_SOFTMAX, n_values_in_training, only_first
 from modelview.errors import EditError
 from modelview.fields import Ask
 from modelview.heads import head_paths
@@ -53,14 +54,19 @@ class Append(Edit):
         self._validate(before)
         for _, layer in self.layers:
             layer.planned()
-        said = ("It ends in Softmax: train with NLLLoss on its log, since CrossEntropyLoss applies its own.",)
-        notes = said if self.layers[-1][1].parts()[0] == "Softmax" else ()
+        n_values = n_values_in_training(before)
+        notes = ENDS_IN_SOFTMAX * (self.layers[-1][1].parts()[0] == "Softmax") + only_first(n_values)
         summary = " → ".join(layer.text.replace("()", "") for _, layer in self.layers)
+        if self.style == "sequential" and n_values > 1:
+            raise EditError(
+                f"In train mode this model returns {n_values} tensors, those of its auxiliary heads too, and a "
+                "Sequential would pass them all on: choose another style."
+            )
         if self.style == "sequential":
             places = {name: str(number) for number, (name, _) in enumerate(self.layers, start=1)}
             new = self._heads(places)
             return Change(summary, self._chained, self._chained_code(), notes, heads=new, reclassed=True)
-        if self.style == "keep" and type(before.model) is nn.Sequential:
+        if self.style == "keep" and type(before.model) is nn.Sequential and n_values == 1:
             new = self._heads({name: name for name, _ in self.layers})
             return Change(summary, self._extended, self._extended_code(), notes, heads=new, reclassed=True)
         kind = type(before.model).__name__
@@ -71,6 +77,7 @@ class Append(Edit):
             end=self._end,
             layers=rows,
             wrapped=self.name if self.style == "wrap" else "",
+            first_of_several=n_values > 1,
         )
         rewired = plan_rewiring(before.model, wiring)
         new = self._heads(rewired.names)

@@ -20,6 +20,9 @@ MOST_CHARACTERS = 30
 """Of the name of a variable."""
 
 
+ENDS_IN_SOFTMAX = ("It ends in Softmax: train with NLLLoss on its log, since CrossEntropyLoss applies its own.",)
+
+
 def called(before: Structure, path: str) -> list[Call]:
     """The calls of the module at `path`, each with one tensor as its result. Raises EditError otherwise."""
     before.module(path)
@@ -42,6 +45,24 @@ def tap(before: Structure, path: str, name: str = "") -> Tap:
     written = name if is_name(name) else "".join(char if char.isalnum() else "_" for char in _tail(path))
     variable = written if is_name(written) and written not in USED else f"value_{written}"
     return Tap(path, len(calls) - 1, len(calls), path in overwritten(before), variable)
+
+
+def n_values_in_training(before: Structure) -> int:
+    """How many tensors the model returns in train mode: auxiliary heads answer only then. 1 where it cannot run so."""
+    two = [(2, *shape[1:]) for shape in before.example]  # batch-norm wants more than one value a channel
+    trace = before.run(two, train=True)
+    alone = trace.failed is not None or is_shape(trace.output) or not isinstance(trace.output, tuple)
+    return 1 if alone else len(trace.output)
+
+
+def only_first(n_values: int) -> tuple[str, ...]:
+    """What is said where the first of several values goes on."""
+    if n_values == 1:
+        return ()
+    return (
+        f"In train mode the model returned {n_values} tensors, those of its auxiliary heads too; now only the first "
+        "goes on, and those heads are not trained.",
+    )
 
 
 def _tail(path: str) -> str:

@@ -25,6 +25,8 @@ def hooked_class(base: type[nn.Module], wiring: Wiring, names: Mapping[str, str]
         finally:
             for handle in handles:
                 handle.remove()
+        if wiring.first_of_several and isinstance(x, tuple):
+            x = x[0]
         caught = tuple(values[tap.path][tap.call] for tap in wiring.taps)
         return x if wiring.end is None else wiring.end(hand, x, caught)
 

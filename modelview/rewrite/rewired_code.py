@@ -54,6 +54,8 @@ def hooked_code(model: nn.Module, wiring: Wiring, names: Mapping[str, str], code
         inner += ["    for handle in handles:", "        handle.remove()"]
     else:
         inner += run
+    if wiring.first_of_several:
+        inner += ["if isinstance(x, tuple):  # in train mode, with what the auxiliary heads return", "    x = x[0]"]
     inner += [f"{tap.name} = values[{quoted(tap.path)}][{_index(tap.call, tap.n_calls)}]" for tap in wiring.taps]
     inner += drawn.end(wiring)
     lines = [*laid_out([f"def forward(self, {parameters}) -> {wiring.returns}:"], 4), *indented(inner)]

@@ -48,6 +48,8 @@ def plan_rewiring(model: nn.Module, wiring: Wiring) -> Rewired:
     wiring = replace(wiring, class_name=name, taps=tuple(_apart(wiring.taps)))
     work = _Work(model, wiring, Layer.planned)
     try:
+        if wiring.first_of_several:
+            raise Untraceable("it returns more in train mode")
         work.draft.module(wiring.class_name)
         return Rewired(wiring, True, work.code(traced=True), work.names)
     except Untraceable as error:

@@ -44,6 +44,8 @@ class Wiring:
     renamed: (child, new name) of children of the model that are called otherwise, and stand last.
     wrapped: the attribute that holds the model as it was, "" to keep its own names.
     returns: the annotation of the result. takes: that of each argument.
+    first_of_several: where the forward's own value is a tuple, as in train mode with auxiliary heads, `end` is given
+        its first.
     """
 
     class_name: str
@@ -60,6 +62,7 @@ class Wiring:
     wrapped: str = ""
     returns: str = "Tensor"
     takes: str = "Tensor"
+    first_of_several: bool = False
 
     @property
     def n_calls(self) -> dict[str, int]:

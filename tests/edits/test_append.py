@@ -9,6 +9,7 @@ from modelview.edits.add_input import AddInput
 from modelview.edits.append import Append
 from modelview.edits.first_children import FirstChildren
 from modelview.edits.freeze import Freeze
+from modelview.edits.prefix import Prefix
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
 from modelview.errors import EditError
@@ -44,6 +45,31 @@ def test_laws(recipe: Recipe, style: str) -> None:
     recipe = recipe.then(Append(LONG, style=style))
     assert recipe.check().output == (1, 10)
     check_recipe(recipe, inputs=small(recipe))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "edit",
+    [
+        Append(SHORT),
+        Append(SHORT, style="wrap"),
+        AddInput("age", num_outputs=10),
+        AddInput("age", num_outputs=10, style="keep"),
+    ],
+    ids=["append", "append, wrapped", "input", "input, kept"],
+)
+@pytest.mark.parametrize("before", [(), (Prefix("module."),)], ids=["plain", "held"])
+def test_auxiliary_heads_do_not_stand_in_the_way_of_training(before: tuple[Any, ...], edit: Any) -> None:
+    recipe, scope = Recipe(GOOGLENET.source, (*before, edit)), {"__name__": "exported"}
+    if before and edit.style == "keep":
+        with pytest.raises(EditError, match='let a new module hold it, with the style "wrap"'):
+            recipe.check()
+        return
+    assert "In train mode the model returned 3 tensors" in recipe.changes()[-1].notes[-1]
+    check_recipe(recipe, inputs=small(recipe))
+    exec(recipe.code(), scope)
+    for model in (recipe.build(), scope["build_model"]()):  # type: ignore[operator]
+        assert model.train()(*small(recipe)).shape == (2, 10)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +172,11 @@ def test_without_weights_the_head_stays_the_head() -> None:
             RESNET.then(FirstChildren()).then(Append(POOLED)),
             {"layers": [("pool", "ReLU()")]},
             "The Sequential has a row called 'pool' already; choose another name.",
+        ),
+        (
+            GOOGLENET,
+            {"layers": SHORT, "style": "sequential"},
+            "In train mode this model returns 3 tensors, those of its auxiliary heads too, and a Sequential would pass",
         ),
         (
             RESNET.then(AddInput("age", 2)),
