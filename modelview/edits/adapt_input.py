@@ -289,11 +289,27 @@ def _size_steps(before: Structure, size: tuple[int, int]) -> Iterator[Step]:
 def _require_taken(before: Structure, size: tuple[int, int]) -> None:
     """Raises EditError where the layers as they are cannot take pictures of `size`."""
     failed = before.run([(*shape[:-2], *size) if len(shape) > 3 else shape for shape in before.example]).failed
+    if failed is not None and _could_be_resized(before, size):
+        raise EditError(
+            f"An edit before this one has written the forward of the model for pictures of {text(_sides_now(before))}. "
+            "Take that edit back, change the size, and then make the edit again."
+        )
     if failed is not None:
         raise EditError(
             f"{before.source.title} was made for pictures of {text(_sides_now(before))} and cannot take {text(size)}. "
             f"{failed.sentence} Choose another size, or open the model for this one, where its keywords have a size."
         )
+
+
+def _could_be_resized(before: Structure, size: tuple[int, int]) -> bool:
+    """Whether the model took pictures of `size` before all edits."""
+    model = before.source.structure()
+    if type(model) is type(before.model):
+        return False
+    try:
+        return bool(list(_size_steps(Structure(model, before.source), size)))
+    except EditError:
+        return False
 
 
 def _untouched(model: nn.Module) -> nn.Module:

@@ -9,6 +9,7 @@ from torchvision import models
 from modelview.edits.adapt_input import AdaptInput
 from modelview.edits.add_input import AddInput
 from modelview.edits.base import Edit
+from modelview.edits.detach import Detach
 from modelview.edits.freeze import Freeze
 from modelview.edits.replace_layer import ReplaceLayer
 from modelview.edits.swap_head import SwapHead
@@ -323,6 +324,16 @@ def test_the_input_is_followed_through_what_normalises_it() -> None:
         (VIT, AdaptInput(size=100), "100 is not a multiple of 32, the side of a patch: take 96 or 128 instead."),
         (VIT, AdaptInput(size=20), "20 is not a multiple of 32, the side of a patch: take 32 instead."),
         (VIT, AdaptInput(size=(96, 128)), "This vision transformer takes square pictures; got 96 × 128."),
+        (
+            VIT.then(Detach("encoder.layers.encoder_layer_1")),
+            AdaptInput(size=96),
+            "An edit before this one has written the forward of the model for pictures of 64 × 64. Take that edit back",
+        ),
+        (
+            VIT.then(Detach("encoder.layers.encoder_layer_1")),
+            AdaptInput(size=100),
+            "vit_b_32 was made for pictures of 64 × 64 and cannot take 100 × 100.",
+        ),
         (
             Recipe(Torchvision("densenet121")),
             AdaptInput(size=20),
