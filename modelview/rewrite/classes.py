@@ -12,7 +12,7 @@ from modelview.rewrite.holding import Holder, assignment, assignments, spelled
 from modelview.rewrite.slicing import Slice
 from modelview.rewrite.statements import Body
 from modelview.rewrite.writing import Expressions
-from modelview.script import Code
+from modelview.script import Code, quoted
 
 ANY = "from typing import Any"
 _TOKEN = "\0"  # stands for the block's name until it is known where it is first read
@@ -61,7 +61,7 @@ def forward_lines(draft: Draft, block: str, returns: str, takes: str = "Tensor")
     block: the path of a module that gets a variable, "" for none. takes: the annotation of each argument.
     """
     here = spelled(draft.kept, block, "self") if block else ""
-    expressions = Expressions(lambda path: _shortened(spelled(draft.kept, path, "self"), here))
+    expressions = Expressions(lambda path: _shortened(_read(draft.kept, path), here))
     body = Body(draft.graph, expressions, {"block"} if block else set())
     inputs = "".join(f", {node.target}: {takes}" for node in body.inputs)
     inner = (by_name(line) for line in _with_block(body.lines, here))
@@ -69,6 +69,18 @@ def forward_lines(draft: Draft, block: str, returns: str, takes: str = "Tensor")
     tensors: dict[str, None] = {"from torch import Tensor": None} if "Tensor" in returns + takes else {}
     imports = {**tensors, **expressions.imports}
     return lines, imports | ({ANY: None} if "Any" in returns + takes else {})
+
+
+def _read(kept: nn.Module, path: str) -> str:
+    """What is at `path`, read from `self`: a row of a Sequential by its number, unless something inside it is meant.
+
+    Of a row, a type checker does not know that it has rows.
+    """
+    if isinstance(kept, nn.Sequential) and "." in path:
+        name = path.partition(".")[0]
+        inner = spelled(kept.get_submodule(name), path.partition(".")[2], "")
+        return f"self.get_submodule({quoted(name)}){inner}" if name.isdigit() else f"self.{name}{inner}"
+    return spelled(kept, path, "self")
 
 
 def titled(title: str) -> list[str]:

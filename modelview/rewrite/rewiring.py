@@ -127,7 +127,7 @@ class _Work:
 
     def _whole(self) -> nn.Module:
         """A module that holds all that the host does, to which layers can be added."""
-        whole = nn.Module()
+        whole = nn.Sequential() if isinstance(self.host, nn.Sequential) else nn.Module()
         for held in ("_parameters", "_buffers", "_modules"):
             getattr(whole, held).update(getattr(self.host, held))
         for old, new in self.wiring.renamed:

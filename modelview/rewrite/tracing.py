@@ -153,6 +153,11 @@ def _recorded(
     return Recording(_cleaned(recorder.graph, stand_in, seen), stand_in, recorder.opened, seen)
 
 
+def _argument(name: str, all_of_them: Iterable[inspect.Parameter]) -> str:
+    """What an argument is called in a forward written anew: a Sequential calls its own as the builtin."""
+    return "x" if name == "input" and all(p.name != "x" for p in all_of_them) else name
+
+
 def _unusual(module: nn.Module) -> bool:
     hooks = module._forward_hooks or module._forward_pre_hooks or runs_hooks(type(module))
     return bool("forward" in vars(module) or hooks)
@@ -229,7 +234,7 @@ class _Recorder(fx.Tracer):
         needed = [p for p in parameters if p.default is p.empty]
         if any(p.kind is not p.POSITIONAL_OR_KEYWORD for p in needed):
             raise Untraceable("arguments that are not plain")
-        args = [self.create_proxy("placeholder", p.name, (), {}) for p in needed]
+        args = [self.create_proxy("placeholder", _argument(p.name, needed), (), {}) for p in needed]
         if self._passes_on:
             rest = optional(type(self.root))
             args += [self.create_proxy("placeholder", p.name, (p.default,), {}) for p in rest]

@@ -148,3 +148,9 @@ def test_json_of_other_types_is_refused(value: object) -> None:
     content["edits"][0]["path"] = value
     with pytest.raises(EditError, match="Edit 1 of this recipe, 'path'"):
         Recipe.from_json(json.dumps(content))
+
+
+def test_rows_are_read_by_their_numbers() -> None:
+    code = RESNET.then(mv.FirstChildren(2)).then(Detach("4.0")).code()
+    for line in ("def forward(self, x: Tensor) -> Tensor:", "x = self[0](x)", 'x = getattr(self, "4")[0](x).detach()'):
+        assert f"    {line}\n" in code
