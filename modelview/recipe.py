@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from modelview import document
 from modelview.edits.base import EDITS, Change, Edit
+from modelview.edits.closing import closed
 from modelview.edits.out_channels import keeping_out_channels
 from modelview.errors import EditError, ModelviewError
 from modelview.meta import building, to_meta
@@ -126,7 +127,7 @@ class Recipe:
         names, theirs = self.categories(), self.source.categories
         belongings = self.source.belongings(categories=bool(names) and names == theirs)
         chosen = Code(constants=(listed("CATEGORIES", names),)) if names and names != theirs else Code()
-        parts = [belongings, chosen, self.source.code(), *(change.code for change in self.changes())]
+        parts = [belongings, chosen, self.source.code(), *closed(self.source.structure, self.changes())]
         return script(self._docstring(), merged(parts), _main(self.source))
 
     def categories(self) -> tuple[str, ...]:

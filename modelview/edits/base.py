@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, get_type_hints
 
 from torch import nn
 
+from modelview.edits.closing import Closing
 from modelview.errors import EditError
 from modelview.fields import misfit
 from modelview.names import short
@@ -37,6 +38,7 @@ class Change:
     trained: whether what predicts the classes has its weights from a file afterwards.
     example: the shape of each input of `forward` afterwards, with N = 1; None where they are as they were.
     promise: the values that stay, which are compared at the first build; None where none do.
+    closing: code that is written for the finished model, where further edits follow; None where `code` is all.
     """
 
     summary: str
@@ -50,6 +52,7 @@ class Change:
     trained: bool = False
     example: tuple[Shape, ...] | None = None
     promise: Promise | None = None
+    closing: Closing | None = None
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from torch import nn
 
 from modelview.edits.base import EDITS, Change, Edit
+from modelview.edits.closing import Closing, Groups
 from modelview.edits.naming import several
 from modelview.errors import EditError
 from modelview.fields import Ask
@@ -61,8 +62,13 @@ class LearningRates(Edit):
             raise EditError("Every parameter is frozen, so there is nothing for an optimizer to move; unfreeze some.")
         chosen = {pattern: _named(before.model, pattern) for pattern, _ in self.groups}
         self._require_apart(chosen, trainable)
-        code = Code((), (self._function(before.model, chosen),), ("from typing import Any",) if chosen else ())
-        return Change(self._summary(), lambda model: model, code, self._notes(before.model, len(trainable)))
+        return Change(
+            self._summary(),
+            lambda model: model,
+            self._code(before.model, chosen),
+            self._notes(before.model, len(trainable)),
+            closing=Closing(chosen, self._code),
+        )
 
     def _validate(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -105,11 +111,16 @@ class LearningRates(Edit):
         frozen = f"; the {n_all - n_trainable:,} frozen ones are left out" if n_trainable < n_all else ""
         return (
             f"The model stays as it is. `make_optimizer` in the code gives {n_trainable:,} parameters to the "
-            f"optimizer, each once{frozen}. Let this be the last edit: later ones may rename what it names.",
+            f"optimizer, each once{frozen}. What later edits rename or put in place of others, it follows.",
         )
 
-    def _function(self, model: nn.Module, chosen: dict[str, list[str]]) -> str:
-        rates = dict(self.groups)
+    def _code(self, model: nn.Module, groups: Groups) -> Code:
+        """The function for a model in which the groups have these parameters; of some nothing may be left."""
+        groups = {pattern: names for pattern, names in groups.items() if names}
+        return Code((), (self._function(model, groups),), ("from typing import Any",) if groups else ())
+
+    def _function(self, model: nn.Module, groups: Groups) -> str:
+        rates = {pattern: rate for pattern, rate in self.groups if pattern in groups}
         title = f"{self.optimizer} for what trains" + (", a learning rate for each part." if rates else ".")
         kind = "Any" if rates else "nn.Module"  # whose modules are nobody's that a type checker knows
         head = [f"def make_optimizer(model: {kind}) -> torch.optim.Optimizer:", f'    """{title}"""']
@@ -117,13 +128,13 @@ class LearningRates(Edit):
         if not rates:
             listed = "[p for p in model.parameters() if p.requires_grad]"
             return "\n".join([*head, f"    trainable = {listed}", f"    return {made.format('trainable')}"])
-        groups = [
+        lines = [
             f'    {{"params": {_parameters(model, names)}, "lr": {float(rates[pattern])!r}}},'
-            for pattern, names in chosen.items()
+            for pattern, names in groups.items()
         ]
         body = [
             "groups: list[dict[str, Any]] = [",
-            *groups,
+            *lines,
             "]",
             'grouped = {id(p) for group in groups for p in group["params"]}',
             'groups.append({"params": [p for p in model.parameters() if id(p) not in grouped]})',

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import modelview as mv
 from modelview.edits.base import Edit
 from modelview.edits.freeze import Freeze
 from modelview.edits.learning_rates import LearningRates
@@ -50,6 +51,50 @@ def test_the_tutorials_own_three_rates() -> None:
     lines = recipe.changes()[-1].code.definitions[0].splitlines()
     assert '        {"params": [*model.layer4.parameters()], "lr": 0.0001},' in lines
     assert lines[-1] == "    return torch.optim.AdamW(groups, lr=1e-05, weight_decay=0.0)"
+
+
+BODY = groups(("layer4", "1e-4"), ("fc", "1e-3"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("edits", "body", "head"),
+    [
+        ((mv.Prefix("module."),), "module.layer4.", "module.fc."),
+        ((mv.Prefix("module."), SwapHead(3)), "module.layer4.", "module.fc."),
+        ((mv.Rename((("layer4", "stage4"), ("fc", "head"))),), "stage4.", "head."),
+        ((mv.AddInput("age", num_outputs=4),), "net.layer4.", "net.fc."),
+        ((mv.AddInput("age", where="before"),), "net.layer4.", "net.fc."),
+        ((SwapHead(3, hidden=(8,)),), "layer4.", "fc."),
+        ((mv.SelectClasses((1, 2)),), "layer4.", "fc."),
+        ((mv.ReplaceLayer("layer4.0.conv1", "Conv2d(256, 512, 1, stride=2)"),), "layer4.", "fc."),
+        ((mv.InsertLayer("layer4", "Conv2d(512, 512, 1)"),), "layer4.", "fc."),
+        ((mv.DeleteLayer("layer4.1"),), "layer4.", "fc."),
+        ((mv.InsertLayer("layer4.0", "Conv2d(512, 512, 1)"),), "layer4.", "fc."),
+        ((mv.Truncate("layer4"),), "layer4.", ""),
+        ((mv.Truncate("layer4.0"), mv.Append((("fc", "Conv2d(512, 8, 1)"),))), "layer4.", ""),
+        ((mv.Truncate("layer2"),), "", ""),
+        ((mv.FirstChildren(2),), "7.", ""),
+        ((mv.FuseStages(("layer3", "layer4"), 5),), "layer4.", "fc."),
+        ((mv.Detach("layer3"), mv.Prefix("a.b.")), "a.b.layer4.", "a.b.fc."),
+        ((mv.Freeze("layer4.0"), mv.Prefix("module.")), "module.layer4.1.", "module.fc."),
+    ],
+    ids=lambda value: "-".join(type(edit).__name__ for edit in value) if isinstance(value, tuple) else None,
+)
+def test_the_groups_go_where_later_edits_put_them(edits: tuple[Edit, ...], body: str, head: str) -> None:
+    recipe = RESNET.then(BODY)
+    for edit in edits:
+        recipe = recipe.then(edit)
+    built, found = check_recipe(recipe), rates(recipe)
+    assert set(found) == {name for name, p in built.named_parameters() if p.requires_grad}
+    for name, rate in found.items():
+        wanted = 1e-4 if body and name.startswith(body) else 1e-3 if head and name.startswith(head) else 1e-5
+        assert rate == wanted, name
+
+
+def test_new_layers_in_a_group_that_was_everything_are_of_it() -> None:
+    recipe = SQUEEZENET.then(groups(("*", "0.1"))).then(SwapHead(3)).then(mv.AddInput("age", num_outputs=2))
+    assert set(rates(recipe).values()) == {0.1}
 
 
 @pytest.mark.parametrize(
