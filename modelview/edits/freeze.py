@@ -13,7 +13,7 @@ from modelview.edits.norms import Fixing, plan_fixing, whole_norms
 from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath, Pattern
 from modelview.names import matches, select, unknown
-from modelview.proof import Promise
+from modelview.proof import SAME_OUTPUT, Promise
 from modelview.script import Code, reference
 from modelview.structure import Structure
 from modelview.trace.records import Call
@@ -94,7 +94,7 @@ class Freeze(Edit):
         n_moving = _moving(before.model, frozen)
         what = "layer still updates its" if n_moving == 1 else "layers still update their"
         note = f"{n_moving} frozen batch-norm {what} statistics in train mode." if n_moving else ""
-        return Change(change.summary, change.apply, change.code, (note,) if note else ())
+        return replace(change, notes=(note,) if note else ())
 
 
 @EDITS.register("unfreeze")
@@ -147,14 +147,18 @@ def _select(model: nn.Module, names: list[str], patterns: Iterable[str]) -> list
 
 
 def _between(before: Structure, from_: str, up_to: str) -> set[str]:
-    """Names of the parameters of every module that begins with `from_` or later and has ended with `up_to`."""
-    first = _first_call(before, from_, "from").index if from_ else 0
-    end = _first_call(before, up_to, "up to").ops.stop if up_to else None
-    ran = {c.path for c in before.trace.calls if c.index >= first and (end is None or c.ops.stop <= end)}
+    """Names of the parameters of every module that begins with `from_` or later and has ended with `up_to`.
+
+    Likewise those that a module around these holds itself, such as position embeddings, by when they are first used.
+    """
+    first = _first_call(before, from_, "from") if from_ else before.trace.calls[0]
+    end = _first_call(before, up_to, "up to").ops.stop if up_to else len(before.trace.ops)
+    ran = {c.path for c in before.trace.calls if c.index >= first.index and c.ops.stop <= end}
     if not ran:
         raise EditError(f"`{up_to}` has ended before `{from_}` begins, so nothing runs between them; exchange the two.")
     modules = dict(before.model.named_modules(remove_duplicate=False))
     kept = {id(p) for path in ran if path in modules for p in modules[path].parameters()}
+    kept |= {key for key, n_ops in before.trace.used.items() if first.ops.start <= n_ops < end}
     return {name for name, p in before.model.named_parameters(remove_duplicate=False) if id(p) in kept}
 
 
@@ -206,7 +210,8 @@ def _switch(model: nn.Module, names: set[str], *, on: bool) -> Change:
                 parameter.requires_grad_(on)
         return other
 
-    return Change(f"{count:,} parameters {verb}", apply, Code(_statements(model, names, on=on)))
+    code = Code(_statements(model, names, on=on))
+    return Change(f"{count:,} parameters {verb}", apply, code, promise=SAME_OUTPUT)
 
 
 def _statements(model: nn.Module, names: set[str], *, on: bool) -> tuple[str, ...]:

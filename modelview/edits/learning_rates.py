@@ -14,6 +14,7 @@ from modelview.errors import EditError
 from modelview.fields import Ask
 from modelview.layout import laid_out
 from modelview.names import matches, select, short, unknown
+from modelview.proof import SAME_OUTPUT
 from modelview.script import Code, quoted, reference
 from modelview.structure import Structure
 
@@ -67,6 +68,7 @@ class LearningRates(Edit):
             lambda model: model,
             self._code(before.model, chosen),
             self._notes(before.model, len(trainable)),
+            promise=SAME_OUTPUT,
             closing=Closing(chosen, self._code),
         )
 

@@ -1,7 +1,7 @@
 """Every module, parameter and buffer of a model as a row."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,7 +115,7 @@ def _ancestors(path: str) -> Iterator[str]:
     yield ""
 
 
-def _sums(named: Iterable[tuple[str, nn.Module]], used: frozenset[int]) -> dict[str, _Sums]:
+def _sums(named: Iterable[tuple[str, nn.Module]], used: Container[int]) -> dict[str, _Sums]:
     """Subtree sums by path. A parameter held at several places counts once in each subtree that holds it."""
     found: dict[str, _Sums] = {}
     holders: dict[int, tuple[nn.Parameter, list[str]]] = {}

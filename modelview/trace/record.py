@@ -157,7 +157,7 @@ def _trace(
     used = recorder.used
     if owner is not model:
         pairs = zip(model.parameters(), owner.parameters(), strict=True)
-        used = {id(theirs) for ours, theirs in pairs if id(ours) in used}
+        used = {id(theirs): used[id(ours)] for ours, theirs in pairs if id(ours) in used}
     device = next((str(t.device.type) for t in tensors(args)), "cpu")
     return Trace(
         model=owner,
@@ -170,7 +170,7 @@ def _trace(
         device=device,
         note=note,
         failed=failed,
-        used=frozenset(used),
+        used=used,
         activation_bytes=recorder.allocated,
     )
 

@@ -61,7 +61,7 @@ class Recorder(TorchFunctionMode):
         self.stack: list[Open] = []
         self.ops: list[Op] = []
         self.uncounted: dict[str, None] = {}
-        self.used: set[int] = set()
+        self.used: dict[int, int] = {}
         self.allocated = 0
 
     def __torch_function__(
@@ -97,7 +97,7 @@ class Recorder(TorchFunctionMode):
             if source is not None:
                 sources[source] = None
             elif id(tensor) in self.parameters:
-                self.used.add(id(tensor))
+                self.used.setdefault(id(tensor), len(self.ops))
                 weights = weights or tensor.dim() > 1
         if about.reads:
             for tensor in made:

@@ -3,6 +3,7 @@
 Ops, calls and edges come by the thousand: they are named tuples, made three times as fast as frozen dataclasses.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -95,7 +96,7 @@ class Trace:
     note: str = ""
     """How the pass differs from an ordinary one, such as a smaller image; "" where it does not."""
     failed: Failure | None = None
-    used: frozenset[int] = field(default=frozenset(), repr=False, compare=False)
-    """Ids of the model's parameters that some op took."""
+    used: Mapping[int, int] = field(default_factory=dict, repr=False, compare=False)
+    """The model's parameters that some op took, by id: how many ops there had been when one first did."""
     activation_bytes: int = 0
     """Bytes of all results of the ops that allocate: what training has to keep, as an upper bound."""

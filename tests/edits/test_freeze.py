@@ -1,9 +1,12 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from modelview.edits.freeze import Freeze, Unfreeze
+from modelview.edits.learning_rates import LearningRates
 from modelview.edits.norms import plan_fixing, whole_norms
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
@@ -19,6 +22,34 @@ SHUFFLENET = Recipe(Torchvision("shufflenet_v2_x0_5"))
 
 def frozen(recipe: Recipe) -> set[str]:
     return {name for name, on in trainable(recipe.structure()).items() if not on}
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("vit_b_16", "encoder.layers.encoder_layer_1"),
+        ("swin_v2_t", "features.1"),
+        ("mvit_v1_b", "blocks.3"),
+        ("maxvit_t", "blocks.1"),
+        ("convnext_tiny", "features.3"),
+        ("regnet_y_400mf", "trunk_output.block1"),
+    ],
+)
+def test_up_to_a_point_is_what_gets_no_gradient_when_cut_there(name: str, path: str) -> None:
+    """Tensors that a module around the point holds itself, such as class tokens, are on the side that uses them."""
+    recipe = Recipe(Torchvision(name))
+    model = recipe.structure()
+    model.get_submodule(path).register_forward_hook(lambda *args: _detached(args[-1]))
+    model(torch.empty(recipe.example[0], device="meta")).sum().backward()
+    moving = {name for name, p in model.named_parameters() if p.grad is not None}
+    assert frozen(recipe.then(Freeze(up_to=path))) == {name for name, _ in model.named_parameters()} - moving
+    after = frozen(recipe.then(Freeze(from_=path)))
+    inside = {name for name in trainable(model) if name.startswith(f"{path}.")}
+    assert after == moving | inside
+
+
+def _detached(value: Any) -> Any:
+    return tuple(map(_detached, value)) if isinstance(value, tuple) else getattr(value, "detach", lambda: value)()
 
 
 @pytest.mark.parametrize(
@@ -90,6 +121,8 @@ def test_moving_statistics_are_said() -> None:
         (Freeze(""), 'An empty pattern matches nothing; write "*" for the whole model.'),
         (Freeze("claszifier"), "No module or parameter is called 'claszifier'. Did you mean 'classifier'"),
         (Freeze("*", except_="fc"), "No module or parameter is called 'fc'."),
+        (Unfreeze("*", except_="fc"), "No module or parameter is called 'fc'."),
+        (Unfreeze("*", except_=""), 'An empty pattern matches nothing; write "*" for the whole model.'),
         (Unfreeze("layer9.*"), "No module or parameter is called 'layer9.*'."),
         (Freeze(up_to="features.99"), "No module is called 'features.99'. Did you mean 'features.9'"),
         (Freeze(from_="features.99"), "No module is called 'features.99'. Did you mean 'features.9'"),
@@ -101,11 +134,28 @@ def test_moving_statistics_are_said() -> None:
     ],
 )
 def test_refusals_change_nothing(edit: Freeze | Unfreeze, message: str) -> None:
-    recipe = SQUEEZENET.then(edit)
+    before = SQUEEZENET.check()
     with pytest.raises(EditError) as caught:
-        recipe.check()
+        SQUEEZENET.then(edit).check()
     assert str(caught.value).startswith(message)
+    assert SQUEEZENET.check() == before
     assert frozen(SQUEEZENET) == set()
+
+
+@pytest.mark.parametrize(("field", "which"), [("from_", "from"), ("up_to", "up to")])
+def test_what_is_never_called_is_no_point(field: str, which: str) -> None:
+    recipe, path = Recipe(Torchvision("vit_b_16")), "encoder.layers.encoder_layer_0.self_attention.out_proj"
+    before = recipe.check()
+    with pytest.raises(EditError) as caught:
+        recipe.then(Freeze(**{field: path})).check()  # type: ignore[arg-type]
+    assert str(caught.value) == f"`{path}` is never called, so there is no point {which} which to freeze."
+    assert recipe.check() == before
+
+
+def test_that_values_stay_is_proved() -> None:
+    recipe = SHUFFLENET.then(Freeze("conv1")).then(Unfreeze("conv1.0")).then(LearningRates())
+    recipe.build()
+    assert [[proof.largest_difference for proof in proofs] for proofs in recipe.proofs()] == [[0.0]] * 3
 
 
 def stepped(model: nn.Module, x: torch.Tensor) -> tuple[nn.Module, dict[str, torch.Tensor]]:
