@@ -62,7 +62,7 @@ class LoadWeights(Edit):
         classes: Iterable[int] = (),
         at: str = "",
     ) -> None:
-        if not isinstance(file, FileRef | str | Path):
+        if not isinstance(file, FileRef | str | Path) or file == "":
             raise EditError(f"A file is given by its path; got {short(repr(file))}.")
         values = {
             "file": file if isinstance(file, FileRef) else files.give(file),

@@ -89,7 +89,8 @@ class Truncate(Edit):
         if type(self.call) is not int:
             raise EditError(f"Which call is a whole number, -1 for the last; got {short(repr(self.call))}.")
         if not -len(calls) <= self.call < len(calls):
-            raise EditError(f"`{self.path}` is called {len(calls)} times; there is no call {self.call}.")
+            often = "once" if len(calls) == 1 else f"{len(calls)} times"
+            raise EditError(f"`{self.path}` is called {often}; there is no call {self.call}.")
         return calls[self.call]
 
     def _summary(self, shape: object, width: int | None) -> str:

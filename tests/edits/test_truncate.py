@@ -93,7 +93,7 @@ def test_the_code_reads_like_a_forward() -> None:
         (RESNET, Truncate("layer9"), "No module is called 'layer9'. Did you mean 'layer4'"),
         (RESNET, Truncate(""), "This edit needs a module inside the model, not the whole of it."),
         (RESNET, Truncate("layer1", style="wrpa"), "No style is called 'wrpa'. Did you mean 'keep'?"),
-        (RESNET, Truncate("layer1", call=3), "`layer1` is called 1 times; there is no call 3."),
+        (RESNET, Truncate("layer1", call=3), "`layer1` is called once; there is no call 3."),
         (
             Recipe(Torchvision("vit_b_32")),
             Truncate("encoder.layers.encoder_layer_0.self_attention.out_proj"),
