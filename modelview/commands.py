@@ -16,6 +16,7 @@ from modelview.inspect.features import features, require_room
 from modelview.inspect.gradients import one_step
 from modelview.inspect.predictions import caveat, class_names, top
 from modelview.inspect.tables import buffers, modules, parameters
+from modelview.names import short
 from modelview.opening import open_recipe
 from modelview.recipe import Recipe, trace
 from modelview.recognised import recognise
@@ -151,8 +152,8 @@ def _recipe(path: str) -> Recipe:
 
 
 def _existing(path: str) -> Path:
-    if not Path(path).is_file():
-        raise EditError(f"There is no file {path!r}.")
+    if not files.exists(Path(path)) or not Path(path).is_file():
+        raise EditError(f"There is no file {short(path)!r}.")
     return Path(path)
 
 

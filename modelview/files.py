@@ -63,13 +63,21 @@ def state(ref: FileRef) -> State:
     return _state(_files(find(ref)))
 
 
+def exists(path: Path) -> bool:
+    """Whether there is a file or folder; of a name that is too long for any, there is none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def _files(paths: str | Path | Iterable[str | Path]) -> tuple[Path, ...]:
     several = [Path(paths)] if isinstance(paths, (str, Path)) else [Path(path) for path in paths]
     if not several:
         raise EditError("Name a file.")
     found: list[Path] = []
     for path in several:
-        if not path.exists():
+        if not exists(path):
             raise EditError(f"There is no file {short(str(path))!r}.")
         found += sorted(inner for inner in path.iterdir() if inner.is_file()) if path.is_dir() else [path]
     if not found:

@@ -77,7 +77,7 @@ def _is_typo(kind: str) -> bool:
 
 
 def _from_file(path: Path, keywords: dict[str, Any]) -> Recipe:
-    if not path.exists():
+    if not given.exists(path):
         raise EditError(f"There is no file {short(str(path))!r}.")
     if path.suffix != ".json" or path.name.endswith(".index.json"):
         return _from_checkpoint(path, **keywords)

@@ -238,6 +238,8 @@ def test_export_options(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixtu
         ),
         (["inspect", "inception_v3", "--with", "aux_logits=maybe"], "aux_logits of inception_v3 is True or False; got"),
         (["check", "missing.json"], "There is no file 'missing.json'."),
+        (["check", "x" * 5000 + ".json"], "There is no file 'xxx"),
+        (["inspect", "x" * 5000 + ".pth"], "There is no file 'xxx"),
         (["identify", "missing.pth"], "There is no file 'missing.pth'."),
         (["identify", __file__], "'test_cli.py' is no checkpoint: it looks like text."),
         (["inspect", __file__], "'test_cli.py' is no checkpoint: it looks like text."),
