@@ -42,8 +42,8 @@ def head_sites(source: Source, num_classes: int) -> HeadSites:
 
 def head_paths(before: Structure) -> tuple[str, ...]:
     """Paths of the layers that predict the classes, auxiliary ones left out; () where there are none."""
-    modules = dict(before.model.named_modules(remove_duplicate=False))
     if before.heads is not None:
+        modules = dict(before.model.named_modules(remove_duplicate=False))
         return tuple(path for path in before.heads if path in modules)
     if before.source.heads_by_output:
         return tuple(filter(None, [output_layer(before)]))
@@ -52,7 +52,7 @@ def head_paths(before: Structure) -> tuple[str, ...]:
     except EditError:  # a model without classes
         return ()
     paths = (before.now(path) for path, _, _ in found if not is_auxiliary(path))
-    return tuple(path for path in paths if path in modules)
+    return tuple(path for path in paths if path is not None)
 
 
 def is_auxiliary(path: str) -> bool:

@@ -15,7 +15,7 @@ from modelview.trace.run import trace_module
 from modelview.wording import counted
 
 Moves = tuple[tuple[str, str], ...]
-"""Paths and new paths of modules, the deepest first."""
+"""Paths and new paths of modules, the deepest first; "" for one that is gone."""
 
 
 class Structure:
@@ -48,6 +48,10 @@ class Structure:
         self.example = source.example if example is None else example
 
     @cached_property
+    def _paths(self) -> frozenset[str]:
+        return frozenset(path for path, _ in self.model.named_modules(remove_duplicate=False))
+
+    @cached_property
     def trace(self) -> Trace:
         """One pass on its own example input."""
         return self.run(self.example)
@@ -73,12 +77,16 @@ class Structure:
             raise unknown("module", path, filter(None, modules))
         return modules[path]
 
-    def now(self, path: str) -> str:
-        """The path of a module that the source has at `path`, under the names that edits gave it."""
+    def now(self, path: str) -> str | None:
+        """The path of a module that the source has at `path`, by the names that edits gave it; None if it is gone."""
         for moves in self.moved:
             above = next((old for old, _ in moves if path == old or path.startswith(f"{old}.")), None)
-            path = path if above is None else dict(moves)[above] + path[len(above) :]
-        return path
+            if above is None:
+                continue
+            if not (new := dict(moves)[above]):
+                return None
+            path = new + path[len(above) :]
+        return path if path in self._paths else None
 
     def calls(self, path: str) -> list[Call]:
         """The calls of the module at `path` in the example pass, under whatever name it was recorded."""

@@ -32,7 +32,7 @@ class Change:
     notes: what the user should know about the result, a sentence each.
     heads: paths of the layers that predict the classes afterwards; () where there is none any more,
         None where they are as they were.
-    moved: (path, new path) of modules that have other names afterwards, the deepest first.
+    moved: (path, new path) of modules that have other names afterwards, the deepest first; "" for one that is gone.
     reclassed: whether the class names of the weights have lost their meaning.
     categories: names of the classes afterwards, in order, () where unknown; None where they are as they were.
     trained: whether what predicts the classes has its weights from a file afterwards.

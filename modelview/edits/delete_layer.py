@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from torch import nn
 
 from modelview.edits.base import EDITS, Change, Edit
-from modelview.edits.neighbours import Place, Rows, moved_heads, place_of
+from modelview.edits.neighbours import Place, Rows, heads_after, place_of
 from modelview.edits.replace_layer import placing, put
 from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath
@@ -61,22 +61,29 @@ class DeleteLayer(Edit):
         rows = Rows(place, deleted=(place.index,), renumber=self.renumber and place.numbered)
         first, last = next(((old, new) for old, new in rows.moved.items() if new), ("", ""))
         notes = (f"The layers behind it are renumbered: `{first}` is `{last}` now.",) if first else ()
-        heads = moved_heads(before, {**rows.moved, self.path: ""})
-        change = Change(f"without {self.path}", rows.apply, rows.code(before.model), notes, heads=heads)
-        return replace(change, reclassed=heads == ())
+        return self._without(before, rows.moved, Change("", rows.apply, rows.code(before.model), notes))
+
+    def _without(self, before: Structure, moved: dict[str, str], change: Change) -> Change:
+        """The change, with what becomes of the heads."""
+        heads = heads_after(before, moved)
+        return replace(
+            change,
+            summary=f"without {self.path}",
+            heads=heads,
+            moved=tuple(moved.items()),
+            reclassed=heads == (),
+        )
 
     def _identity(self, before: Structure) -> Change:
         if isinstance(before.module(self.path), nn.Identity):
             raise EditError(f"`{self.path}` is an Identity, which does nothing; there is nothing to delete.")
-        heads = moved_heads(before, {self.path: ""})
-        return Change(
-            f"without {self.path}",
+        change = Change(
+            "",
             lambda model: put(model, self.path, nn.Identity()),
             Code((placing(before.model, self.path, "nn.Identity()"),)),
             (f"The forward calls `{self.path}`, so an Identity stands there, which passes everything on.",),
-            heads=heads,
-            reclassed=heads == (),
         )
+        return self._without(before, {self.path: ""}, change)
 
     def _only_call(self, calls: list[Call]) -> Call:
         if len(calls) != 1 or not is_shape(calls[0].inputs) or not is_shape(calls[0].outputs):

@@ -169,8 +169,9 @@ def heads_below(before: Structure, name: str) -> tuple[str, ...] | None:
 
 
 def heads_after(before: Structure, moved: dict[str, str]) -> tuple[str, ...] | None:
-    """The heads when modules have moved to other paths; None likewise."""
-    return None if _of_the_source(before) else moved_heads(before, moved)
+    """The heads when modules have moved to other paths, "" being nowhere; None likewise, but () where none is left."""
+    heads = moved_heads(before, moved)
+    return None if heads and _of_the_source(before) else heads
 
 
 def _of_the_source(before: Structure) -> bool:

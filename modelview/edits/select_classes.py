@@ -176,10 +176,10 @@ def _found(before: Structure, wanted: int) -> tuple[list[Head], tuple[tuple[str,
     layers = [
         Head(_last_layer(path, modules[path]), _outputs(new) // wanted)
         for path, new in ((before.now(path), new) for path, _, new in found.layers)
-        if path in modules
+        if path is not None
     ]
     attributes = ((before.now(path), name) for path, name, _ in found.attributes)
-    return layers, tuple((path, name) for path, name in attributes if path in modules)
+    return layers, tuple((path, name) for path, name in attributes if path is not None)
 
 
 def _last_layer(path: str, module: nn.Module) -> str:

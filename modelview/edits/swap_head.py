@@ -112,12 +112,12 @@ class SwapHead(Edit):
         found = head_sites(before.source, self.num_classes)
         sites = []
         for given, old, new in found.layers:
-            if (path := before.now(given)) in modules:
-                now = modules[path]
-                layer = _as_wide(new, now) if type(now) is type(old) else self._plain(before, path)
-                sites.append(Site(path, layer, is_auxiliary(given)))
+            if (here := before.now(given)) is not None:
+                now = modules[here]
+                layer = _as_wide(new, now) if type(now) is type(old) else self._plain(before, here)
+                sites.append(Site(here, layer, is_auxiliary(given)))
         attributes = ((before.now(path), name, value) for path, name, value in found.attributes)
-        return sites, tuple(a for a in attributes if a[0] in modules)
+        return sites, tuple((path, name, value) for path, name, value in attributes if path is not None)
 
     def _plain(self, before: Structure, path: str) -> str:
         """A plain head in the place of the module at `path`, with its kernel and stride where it has them."""

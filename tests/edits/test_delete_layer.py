@@ -13,9 +13,11 @@ from modelview.edits.detach import Detach
 from modelview.edits.freeze import Freeze
 from modelview.edits.insert_layer import InsertLayer
 from modelview.edits.replace_layer import ReplaceLayer
+from modelview.edits.select_classes import SelectClasses
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
 from modelview.errors import EditError
+from modelview.heads import head_paths
 from modelview.recipe import Recipe, structure_of
 from tests.edits.subjects import (
     LRASPP,
@@ -130,6 +132,38 @@ def test_without_its_head_it_predicts_no_classes() -> None:
     recipe = RESNET.then(DeleteLayer("fc"))
     assert (recipe.changes()[0].heads, recipe.categories()) == ((), ())
     assert recipe.then(SwapHead(3)).check().output == (1, 3)
+
+
+CLASSES = "head.classification_head.module_list"
+
+
+@pytest.mark.parametrize("renumber", [False, True])
+def test_later_edits_find_what_it_renumbered(renumber: bool) -> None:
+    """A detector's heads, and the number of classes that it keeps beside them."""
+    edit = DeleteLayer(f"{CLASSES}.0.0", renumber)
+    gone, moved = (f"{CLASSES}.0.0", ""), (f"{CLASSES}.0.1", f"{CLASSES}.0.0")
+    recipe = SSD.then(edit)
+    assert (recipe.changes()[0].moved, recipe.changes()[0].heads) == ((gone, moved) if renumber else (gone,), None)
+    for later, said, n_classes in (
+        (SwapHead(3), "6 predictor layers → 3 classes", 3),
+        (SelectClasses((0, 7)), "2 of 91 classes: 0, 7", 2),
+    ):
+        edited = recipe.then(later)
+        edited.check()
+        assert edited.changes()[1].summary == said
+        assert edited.structure().head.classification_head.num_columns == n_classes  # type: ignore[union-attr]
+
+
+def test_what_is_gone_is_no_head_any_more() -> None:
+    recipe = SSD.then(DeleteLayer(f"{CLASSES}.0.1"))
+    assert recipe.changes()[0].moved == ((f"{CLASSES}.0.1", ""),)
+    assert head_paths(structure_of(recipe)) == tuple(f"{CLASSES}.{n}.1" for n in range(1, 6))
+    identity = RESNET.then(DeleteLayer("layer1.0.relu"))
+    assert identity.changes()[0].moved == (("layer1.0.relu", ""),)
+    assert identity.then(SelectClasses((3, 1))).check().output == (1, 2)
+    row = MOBILENET.then(DeleteLayer("classifier.2", renumber=True))
+    assert head_paths(structure_of(row)) == ("classifier.2",)
+    check_recipe(row.then(SelectClasses((3, 1))), inputs=small(row))
 
 
 @pytest.mark.parametrize(
