@@ -48,6 +48,11 @@ class Layer:
         if isinstance(self.text, str):
             object.__setattr__(self, "text", bare(self.text))
 
+    @classmethod
+    def called(cls, name: str, args: list[Any], kwargs: dict[str, Any]) -> "Layer":
+        """The layer with these parts."""
+        return cls(_call(name, args, kwargs))
+
     def parts(self) -> tuple[str, list[Any], dict[str, Any]]:
         """The class's name, its positional and its keyword arguments. Raises EditError, UnknownName."""
         try:
@@ -88,7 +93,7 @@ class Layer:
                 kwargs[keyword] = shape[axis]
             else:
                 args[position : position + 1] = [shape[axis]]
-        return Layer(_call(name, args, kwargs)) if names else None
+        return self.called(name, args, kwargs) if names else None
 
     def build(self) -> nn.Module:
         """The layer with random weights. Raises EditError where the class does not take the arguments."""

@@ -66,10 +66,14 @@ def reason(error: Exception, length: int = 300) -> str:
 
     >>> reason(RuntimeError("too large\\n  Exception raised from a.cpp:1")), reason(KeyError())
     ('too large', 'KeyError')
+    >>> reason(RecursionError("maximum recursion depth exceeded"))
+    'it goes round in a circle, as when a list holds itself or a module calls itself'
     """
     text = " ".join(str(error).partition("Exception raised from")[0].split())
     if "Overflow when unpacking" in text:
         return "a number is too large"
+    if isinstance(error, RecursionError):
+        return "it goes round in a circle, as when a list holds itself or a module calls itself"
     if isinstance(error, IndexError) and text in ("list index out of range", "tuple index out of range"):
         return "a list in it is too short"
     return short(text, length).rstrip(".! ") or type(error).__name__

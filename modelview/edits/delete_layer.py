@@ -1,16 +1,19 @@
 """A layer taken out."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, ClassVar
 
 from torch import nn
 
 from modelview.edits.base import EDITS, Change, Edit
-from modelview.edits.neighbours import Place, Rows, heads_after, place_of
+from modelview.edits.bridging import bridge
+from modelview.edits.fitting import changed, fitted_behind
+from modelview.edits.neighbours import Place, Rows, heads_after, moved_heads, place_of
 from modelview.edits.replace_layer import placing, put
 from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath
-from modelview.layers import KNOWN, Layer, written
+from modelview.heads import head_paths
 from modelview.names import unknown
 from modelview.script import Code
 from modelview.sources.base import Shape
@@ -19,6 +22,8 @@ from modelview.trace.records import Call
 from modelview.trace.shapes import is_shape, text
 
 WAYS = ("", "next", "1x1", "input")
+MOST_SAID = 4
+"""So many layers that were made anew are told one by one."""
 
 
 @EDITS.register("delete_layer")
@@ -77,6 +82,11 @@ class DeleteLayer(Edit):
     def _identity(self, before: Structure) -> Change:
         if isinstance(before.module(self.path), nn.Identity):
             raise EditError(f"`{self.path}` is an Identity, which does nothing; there is nothing to delete.")
+        if joining := [c for c in before.calls(self.path) if is_shape(c.outputs) and not is_shape(c.inputs)]:
+            raise EditError(
+                f"`{self.path}` (Identity) takes one tensor, but gets {text(joining[0].inputs)}: what makes one tensor "
+                "of several cannot be left out. Delete what holds it, or replace it by a layer."
+            )
         change = Change(
             "",
             lambda model: put(model, self.path, nn.Identity()),
@@ -87,56 +97,97 @@ class DeleteLayer(Edit):
 
     def _only_call(self, calls: list[Call]) -> Call:
         if len(calls) != 1 or not is_shape(calls[0].inputs) or not is_shape(calls[0].outputs):
-            raise EditError(f"`{self.path}` is not called once with one tensor, so nothing can be fitted to it.")
+            raise EditError(
+                f"`{self.path}` is not called once with one tensor, so nothing can be fitted to it. "
+                "Delete it without adapting, or what holds it."
+            )
         return calls[0]
 
     def _substituted(self, before: Structure, call: Call) -> Change:
-        shape, wanted = call.inputs, call.outputs
-        stride = _stride(shape, wanted)
-        if stride is None:
+        found = bridge(before, call)
+        if found is None:
             raise EditError(
-                f"`{self.path}` makes {text(wanted)} of {text(shape)}, which no layer of one pixel does. "
+                f"`{self.path}` makes {text(call.outputs)} of {text(call.inputs)}, which no layer of one pixel does. "
                 "Replace it instead."
             )
-        kind = f"Conv{len(shape) - 2}d" if 2 < len(shape) <= 5 else "Linear"
-        more = ", kernel_size=1" + (f", stride={stride}" if stride > 1 else "") if kind != "Linear" else ""
-        layer = Layer(f"{kind}({shape[1]}, {wanted[1]}{more})")
+        layer = found.layer
         layer.planned()
+        heads = [head for head in head_paths(before) if head == self.path or head.startswith(f"{self.path}.")]
         return Change(
             f"{self.path} → {layer.text}",
             lambda model: put(model, self.path, layer.build()),
             Code((placing(before.model, self.path, layer.code().statements[0]),)),
-            (f"`{layer.text}` brings {shape[1]:,} to {wanted[1]:,} channels, which is what follows `{self.path}`.",),
+            (found.note,),
+            heads=moved_heads(before, dict.fromkeys(heads, self.path)),
+            reclassed=bool(heads),
         )
 
     def _with_next(self, before: Structure, deleted: Change, call: Call) -> Change:
-        layers: dict[str, Layer] = {}
-        for following in _following(before, call):
-            module = before.module(following.path)
-            plain = type(module).__name__ in KNOWN and getattr(module, "groups", 1) == 1
-            layer = Layer(written(module)).with_widths(call.inputs, following.outputs) if plain else None
-            if layer is None:
-                raise EditError(f"After `{self.path}` comes `{following.path}`, whose width cannot be chosen: try 1x1.")
-            layer.planned()
-            layers[following.path] = layer
+        after, layers = fitted_behind(before, deleted)
+        if after.trace.failed is not None:
+            raise self._unfitted(before, deleted, call, after)
         if not layers:
-            raise EditError(f"No layer with weights takes what `{self.path}` returns, so there is none to adapt.")
+            return self._fitting_already(before, deleted, call)
         codes = {path: layer.code() for path, layer in layers.items()}
-        assignments = [placing(before.model, path, code.statements[0]) for path, code in codes.items()]
+        assignments = [placing(after.model, path, code.statements[0]) for path, code in codes.items()]
+        imports = tuple(line for code in codes.values() for line in code.imports)
 
         def apply(model: nn.Module) -> nn.Module:
+            model = deleted.apply(model)
             for path, layer in layers.items():
                 model = put(model, path, layer.build())
-            return deleted.apply(model)
+            return model
 
         said = tuple(f"`{path}` is {layer.text} now; its weights are new." for path, layer in layers.items())
+        more = len(layers) - MOST_SAID
+        if more > 1:
+            said = (*said[:MOST_SAID], f"{more:,} more layers behind it take another width, with new weights.")
+        shown = [f"{path} → {layer.text}" for path, layer in layers.items()]
+        shown[MOST_SAID:] = [f"{more:,} more"] if more > 1 else shown[MOST_SAID:]
         return replace(
             deleted,
-            summary=" · ".join([deleted.summary, *(f"{path} → {layer.text}" for path, layer in layers.items())]),
+            summary=" · ".join([deleted.summary, *shown]),
             apply=apply,
-            code=replace(deleted.code, statements=(*assignments, *deleted.code.statements)),
+            code=replace(
+                deleted.code,
+                statements=(*deleted.code.statements, *assignments),
+                imports=(*deleted.code.imports, *imports),
+            ),
             notes=(*deleted.notes, *said),
+            reclassed=deleted.reclassed or not layers.keys().isdisjoint(head_paths(after)),
         )
+
+    def _fitting_already(self, before: Structure, deleted: Change, call: Call) -> Change:
+        """The deletion alone, where what follows takes what comes. Raises EditError where nothing follows."""
+        later = (before.module(other.path) for other in before.trace.calls if other.ops.start >= call.ops.stop)
+        if not any(next(module.parameters(), None) is not None for module in later):
+            raise EditError(
+                f"No layer with weights takes what `{self.path}` returns, so there is none to adapt: "
+                "delete it without adapting."
+            )
+        return replace(deleted, notes=(*deleted.notes, f"What follows `{self.path}` fits as it is."))
+
+    def _unfitted(self, before: Structure, deleted: Change, call: Call, after: Structure) -> EditError:
+        """The error for a pass that ended where no layer could be given another width."""
+        failed = after.trace.failed
+        assert failed is not None
+        remedy = self._remedy(before, deleted, call)
+        if failed.path and next(after.module(failed.path).children(), None) is None:
+            return EditError(f"{failed.sentence} Or {remedy}.")
+        where = f"`{failed.path}`" if failed.path else f"what {failed.kind} computes by itself"
+        return EditError(f"After `{self.path}` comes {where}, whose width cannot be chosen: {remedy}.")
+
+    def _remedy(self, before: Structure, deleted: Change, call: Call) -> str:
+        """Another way that works, else what remains to be done."""
+        ways = {"1x1": partial(self._substituted, before, call), "input": partial(self._begun, before, deleted, call)}
+        for way, planned in ways.items():
+            try:
+                change = planned()
+            except EditError:
+                continue
+            if changed(before, change).trace.failed is None:
+                return f"try {way}"
+        return f"replace it by a layer that makes {text(call.outputs)} of {text(call.inputs)}"
 
     def _begun(self, before: Structure, deleted: Change, call: Call) -> Change:
         first = [shape for shape in before.example if shape == call.inputs]
@@ -146,30 +197,3 @@ class DeleteLayer(Edit):
         note = f"The model begins with {text(call.outputs)} now, which is what came out of `{self.path}`."
         summary = f"{deleted.summary} · begins with {text(call.outputs)}"
         return replace(deleted, summary=summary, notes=(*deleted.notes, note), example=example)
-
-
-def _stride(shape: Shape, wanted: Shape) -> int | None:
-    """The stride with which a convolution of one pixel makes the positions of `wanted`; None where none does."""
-    if len(shape) != len(wanted):
-        return None
-    for stride in range(1, 33):
-        if all((size - 1) // stride + 1 == other for size, other in zip(shape[2:], wanted[2:], strict=True)):
-            return stride
-    return None
-
-
-def _following(before: Structure, call: Call) -> list[Call]:
-    """The calls of layers with weights that take what the call returned, be it through functions without any."""
-    trace, modules = before.trace, dict(before.model.named_modules(remove_duplicate=False))
-    reached, found = set(call.result), {}
-    for op in trace.ops[call.ops.stop :]:
-        if not reached & set(op.inputs):
-            continue
-        other = trace.calls[op.call] if op.call > 0 else None  # 0 is the model itself
-        if other is None or next(modules[other.path].parameters(recurse=False), None) is None:
-            reached.add(op.index)
-            continue
-        found[other.index] = other
-        if len(other.outputs) > 1 and "norm" in type(modules[other.path]).__name__.lower():
-            reached.add(op.index)
-    return list(found.values())

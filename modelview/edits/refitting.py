@@ -66,7 +66,7 @@ def refit(model: nn.Module, path: str, weight: Adaptation | None, **other: int) 
     """
     old: Any = model.get_submodule(path)
     inputs, outputs = widths(old)
-    layer = _text(path, old).with_widths((1, other.get("inputs", inputs)), (1, other.get("outputs", outputs)))
+    layer = as_text(path, old).with_widths((1, other.get("inputs", inputs)), (1, other.get("outputs", outputs)))
     assert layer is not None  # both widths are known
     layer.planned()
     values = {} if weight is None else dict(_values(old, weight, rows="outputs" in other))
@@ -80,7 +80,7 @@ def _values(old: nn.Module, weight: Adaptation, *, rows: bool) -> Iterator[tuple
         yield "bias", weight if rows else SAME
 
 
-def _text(path: str, module: nn.Module) -> Layer:
+def as_text(path: str, module: nn.Module) -> Layer:
     """The layer as text. Raises EditError where its class or its arguments are not torch.nn's plain ones."""
     name = type(module).__name__
     plain = KNOWN.get(name) is type(module) and {n for n, _ in module.named_parameters()} <= {"weight", "bias"}

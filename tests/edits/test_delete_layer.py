@@ -20,7 +20,9 @@ from modelview.errors import EditError
 from modelview.heads import head_paths
 from modelview.recipe import Recipe, structure_of
 from tests.edits.subjects import (
+    GOOGLENET,
     LRASPP,
+    MASKRCNN,
     MOBILENET,
     REGNET,
     RESNET,
@@ -49,6 +51,12 @@ CASES = [
     (MOBILENET, DeleteLayer("classifier.0", adapt="1x1"), (1, 1000)),
     (SHUFFLENET, DeleteLayer("stage2.1.branch2"), (1, 1000)),
     (SHUFFLENET, DeleteLayer("fc"), (1, 1024)),
+    (MOBILENET, DeleteLayer("features.12", adapt="next"), (1, 1000)),  # pooling and flatten lie between
+    (SHUFFLENET, DeleteLayer("conv1", adapt="next"), (1, 1000)),  # norms and convolutions of each channel by itself
+    (SHUFFLENET, DeleteLayer("stage2.0.branch2.0", adapt="1x1"), (1, 1000)),
+    (SQUEEZENET, DeleteLayer("features.6.expand3x3", adapt="next"), (1, 1000)),  # the other part of a cat stays
+    (RESNET, DeleteLayer("layer4", adapt="next"), (1, 1000)),
+    (RESNET, DeleteLayer("layer1", adapt="next"), (1, 1000)),
     (REGNET, DeleteLayer("stem", adapt="next"), (1, 1000)),
     (REGNET, DeleteLayer("trunk_output.block4.block4-2", renumber=True), (1, 1000)),
     (RESNET, DeleteLayer("layer1.0.relu"), (1, 1000)),
@@ -92,6 +100,60 @@ def test_the_others_keep_their_weights_and_train_on() -> None:
     assert all(torch.equal(value, original.state_dict()[name]) for name, value in kept.items())
     built.train()(*small(RESNET)).sum().backward()
     assert all(parameter.grad is not None for parameter in built.parameters())
+
+
+def test_a_head_that_takes_another_width_has_lost_its_classes() -> None:
+    recipe = RESNET.then(DeleteLayer("layer4", adapt="next"))
+    change = recipe.changes()[0]
+    assert change.summary == "without layer4 · fc → Linear(256, 1000)"
+    assert change.notes[-1] == "`fc` is Linear(256, 1000) now; its weights are new."
+    assert (recipe.categories(), head_paths(structure_of(recipe))) == ((), ("fc",))
+    assert recipe.then(SwapHead(3)).check().output == (1, 3)
+    substituted = MOBILENET.then(DeleteLayer("classifier", adapt="1x1"))
+    assert substituted.changes()[0].summary == "classifier → Linear(576, 1000)"
+    assert (substituted.categories(), head_paths(structure_of(substituted))) == ((), ("classifier",))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "path", "layers", "more"),
+    [
+        (RESNET, "layer1", ["What follows `layer1` fits as it is."], ""),
+        (GOOGLENET, "inception3a.branch1", [f"inception3b.branch{n}" for n in (1, 2, 3, 4)], ""),
+        (MASKRCNN, "backbone.body.layer3", ["layer4.0.conv1", "layer4.0.downsample.0", "fpn.inner_blocks.2.0"], ""),
+        (
+            opened("mobilenet_v2"),
+            "features.0",
+            ["Conv2d(3, 3, kernel_size=3, padding=1, groups=3", "(3)", "(3, 16"],
+            "",
+        ),
+        (
+            opened("densenet121"),
+            "features.transition1",
+            ["norm1` is BatchNorm2d(256)", "conv1` is Conv2d(256, 128", "denselayer2.norm1", "denselayer2.conv1"],
+            "22 more layers behind it take another width, with new weights.",
+        ),
+    ],
+)
+def test_all_that_take_what_comes_are_made_anew(recipe: Recipe, path: str, layers: list[str], more: str) -> None:
+    edited = recipe.then(DeleteLayer(path, adapt="next"))
+    assert edited.check().output == recipe.check().output
+    notes = edited.changes()[0].notes[bool(edited.changes()[0].notes[0].startswith("The forward calls")) :]
+    assert notes[len(layers) :] == ((more,) if more else ())
+    assert all(said in note for said, note in zip(layers, notes, strict=False)), notes
+
+
+def test_a_linear_stands_where_channels_come_last() -> None:
+    change = SWIN.then(DeleteLayer("features.2", adapt="1x1")).changes()[0]
+    assert (change.summary, change.notes) == (
+        "features.2 → Linear(96, 192)",
+        (
+            "`Linear(96, 192)` brings 96 to 192 channels, which is what follows `features.2`. Its positions are "
+            "56 × 56, where they were 28 × 28.",
+        ),
+    )
+    layer = VIT.then(DeleteLayer("encoder.layers.encoder_layer_0", adapt="1x1"))
+    assert layer.changes()[0].summary == "encoder.layers.encoder_layer_0 → Linear(768, 768)"
+    assert layer.check().output == (1, 1000)
 
 
 def test_what_does_nothing_in_eval_mode_is_not_missed() -> None:
@@ -241,24 +303,34 @@ def test_ways_that_would_work_are_offered(recipe: Recipe, path: str, adapts: lis
         (
             RESNET,
             {"path": "conv1", "adapt": "next"},
-            "`layer1.0` (BasicBlock) could not take 1 × 3 × 112 × 112: Attempting to broadcast",
+            "After `conv1` comes `layer1.0`, whose width cannot be chosen: try 1x1.",
         ),
         (
             SWIN,
             {"path": "features.2", "adapt": "next"},
-            "After `features.2` comes `features.3.0.norm1`, whose width cannot be chosen: try 1x1.",
+            "After `features.2` comes `features.3.0.attn`, whose width cannot be chosen: try 1x1.",
         ),
         (
             MOBILENET,
             {"path": "features.0", "adapt": "next"},
-            "After `features.0` comes `features.1.block.0.0`, whose width cannot be chosen: try 1x1.",
+            "After `features.0` comes `features.1.block.1`, whose width cannot be chosen: try 1x1.",
         ),
         (
-            VIT,
-            {"path": "conv_proj", "adapt": "next"},
-            "After `conv_proj` comes `encoder`, whose width cannot be chosen: try 1x1.",
+            opened("convnext_tiny"),
+            {"path": "features.0", "adapt": "next"},
+            "After `features.0` comes `features.1.0`, whose width cannot be chosen: try 1x1.",
         ),
-        (opened("convnext_tiny"), {"path": "features.0", "adapt": "next"}, "After `features.0` comes `features.1.0"),
+        (
+            SWIN,
+            {"path": "features.0", "adapt": "next"},
+            "After `features.0` comes `features.1.0.attn`, whose width cannot be chosen: try input.",
+        ),
+        (
+            opened("densenet121"),
+            {"path": "features.denseblock1.denselayer2"},
+            "`features.denseblock1.denselayer2` (Identity) takes one tensor, but gets (1 × 64 × 56 × 56, "
+            "1 × 32 × 56 × 56): what makes one tensor of several cannot be left out. Delete what holds it, or replace",
+        ),
         (
             SWIN,
             {"path": "features.0", "adapt": "1x1"},
