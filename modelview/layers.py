@@ -204,13 +204,21 @@ def describe(module: nn.Module) -> str:
     return f"{type(module).__name__}({module.extra_repr()})"
 
 
-def written(module: nn.Module) -> str:
+def plain_kind(module: nn.Module) -> str:
+    """The class that can be typed: the module's own, or the nearest one that it stands on; "" where there is none."""
+    kinds = (kind for kind in type(module).__mro__ if KNOWN.get(kind.__name__) is kind)
+    return next((kind.__name__ for kind in kinds if kind.__name__ not in _ABSTRACT), "")
+
+
+def written(module: nn.Module, kind: str = "") -> str:
     """Layer text that makes the same module, as short as a person would write it.
+
+    kind: the class to be called, where it is not the module's own.
 
     >>> written(nn.Linear(2048, 10)), written(nn.Conv2d(512, 10, kernel_size=(1, 1)))
     ('Linear(2048, 10)', 'Conv2d(512, 10, kernel_size=1)')
     """
-    name, args, kwargs = Layer(describe(module)).parts()
+    name, args, kwargs = Layer(f"{kind}({module.extra_repr()})" if kind else describe(module)).parts()
     known = list(signature(KNOWN[name]).parameters.values())
     while len(args) < 2 and len(args) < len(known) and known[len(args)].name in kwargs:
         if known[len(args)].default is not Parameter.empty:

@@ -32,7 +32,7 @@ def bridge(before: Structure, call: Call) -> Bridge | None:
     stride = None
     if axis == 1 and 2 < len(shape) <= 5:
         stride = _stride(came, made)
-        more = f", stride={stride}" if stride and stride > 1 else ""
+        more = f", stride={stride}" if stride not in (None, 1) else ""
         layer = Layer(f"Conv{len(shape) - 2}d({shape[1]}, {wanted[1]}, kernel_size=1{more})")
     elif axis == len(shape) - 1:
         layer = Layer(f"Linear({shape[-1]}, {wanted[-1]})")
@@ -56,9 +56,16 @@ def _axis_before(before: Structure, call: Call) -> int | None:
     return None if source is None else channel_axis(before.trace, source)
 
 
-def _stride(came: Shape, made: Shape) -> int | None:
-    """The stride with which a convolution of one pixel makes the positions `made`; None where none does."""
-    for stride in range(1, 33):
-        if all((size - 1) // stride + 1 == other for size, other in zip(came, made, strict=True)):
-            return stride
-    return None
+def _stride(came: Shape, made: Shape) -> int | Shape | None:
+    """The stride with which a convolution of one pixel makes the positions `made`; None where none does.
+
+    >>> _stride((112, 112), (56, 56)), _stride((16, 14, 14), (16, 7, 7)), _stride((35, 35), (71, 71))
+    (2, (1, 2, 2), None)
+    """
+    fitting = [
+        {stride for stride in range(1, 33) if (size - 1) // stride + 1 == other}
+        for size, other in zip(came, made, strict=True)
+    ]
+    if common := set.intersection(*fitting):
+        return min(common)
+    return tuple(map(min, fitting)) if all(fitting) else None

@@ -18,7 +18,7 @@ from modelview.names import unknown
 from modelview.script import Code
 from modelview.sources.base import Shape
 from modelview.structure import Structure
-from modelview.trace.records import Call
+from modelview.trace.records import Call, Tree
 from modelview.trace.shapes import is_shape, text
 
 WAYS = ("", "next", "1x1", "input")
@@ -52,6 +52,7 @@ class DeleteLayer(Edit):
             raise unknown("way to adapt", str(self.adapt), WAYS[1:])
         place = place_of(before, self.path)
         calls = before.calls(self.path)
+        self._require_one_kind(calls)
         if self.adapt == "1x1":
             return self._substituted(before, self._only_call(calls))
         in_a_row = place.chain and len(place.names) > 1
@@ -61,6 +62,20 @@ class DeleteLayer(Edit):
         if self.adapt == "input":
             return self._begun(before, deleted, self._only_call(calls))
         return deleted
+
+    def _require_one_kind(self, calls: list[Call]) -> None:
+        """Raises EditError for what takes several values and returns something of another kind."""
+        for call in calls:
+            if not is_shape(call.inputs) and _kind(call.inputs) is not _kind(call.outputs):
+                raise EditError(
+                    f"`{self.path}` (Identity) takes one tensor, but gets {text(call.inputs)}: "
+                    f"what makes {text(call.outputs)} of that cannot be left out. {self._around}"
+                )
+
+    @property
+    def _around(self) -> str:
+        parent = self.path.rpartition(".")[0]
+        return f"Delete what holds it instead, `{parent}`." if parent else "Truncate the model before it instead."
 
     def _row(self, before: Structure, place: Place) -> Change:
         rows = Rows(place, deleted=(place.index,), renumber=self.renumber and place.numbered)
@@ -82,11 +97,6 @@ class DeleteLayer(Edit):
     def _identity(self, before: Structure) -> Change:
         if isinstance(before.module(self.path), nn.Identity):
             raise EditError(f"`{self.path}` is an Identity, which does nothing; there is nothing to delete.")
-        if joining := [c for c in before.calls(self.path) if is_shape(c.outputs) and not is_shape(c.inputs)]:
-            raise EditError(
-                f"`{self.path}` (Identity) takes one tensor, but gets {text(joining[0].inputs)}: what makes one tensor "
-                "of several cannot be left out. Delete what holds it, or replace it by a layer."
-            )
         change = Change(
             "",
             lambda model: put(model, self.path, nn.Identity()),
@@ -98,8 +108,7 @@ class DeleteLayer(Edit):
     def _only_call(self, calls: list[Call]) -> Call:
         if len(calls) != 1 or not is_shape(calls[0].inputs) or not is_shape(calls[0].outputs):
             raise EditError(
-                f"`{self.path}` is not called once with one tensor, so nothing can be fitted to it. "
-                "Delete it without adapting, or what holds it."
+                f"`{self.path}` is not called once with one tensor, so nothing can be fitted to it. {self._around}"
             )
         return calls[0]
 
@@ -197,3 +206,8 @@ class DeleteLayer(Edit):
         note = f"The model begins with {text(call.outputs)} now, which is what came out of `{self.path}`."
         summary = f"{deleted.summary} · begins with {text(call.outputs)}"
         return replace(deleted, summary=summary, notes=(*deleted.notes, note), example=example)
+
+
+def _kind(shapes: Tree) -> type | None:
+    """What a value is: int where it is one tensor, else tuple or dict; None for what is no tensor."""
+    return int if is_shape(shapes) else None if shapes is None else type(shapes)

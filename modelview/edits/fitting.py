@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from modelview.edits.base import Change
 from modelview.edits.refitting import as_text
 from modelview.errors import EditError
-from modelview.layers import Layer
+from modelview.layers import KNOWN, Layer, plain_kind, written
 from modelview.meta import building, to_meta
 from modelview.structure import Structure
 from modelview.trace.run import materialised
@@ -85,11 +85,18 @@ def with_inputs(path: str, module: nn.Module, shape: tuple[int, ...]) -> Layer |
             layer = as_text(path, module).with_widths((1, shape[-1]), (1, module.out_features))
     elif isinstance(module, nn.modules.conv._ConvNd):
         if len(shape) == module.weight.dim() and shape[1] != module.in_channels:
-            layer = _convolution(as_text(path, module), module, shape[1])
+            layer = _convolution(_text(path, module), module, shape[1])
     elif kind.startswith(_NORMS) and len(shape) > 1:
         layer = _norm(as_text(path, module), shape)
         layer = None if layer == as_text(path, module) else layer
     return layer
+
+
+def _text(path: str, module: nn.Module) -> Layer:
+    """The layer as text; of the class that it stands on, where its own has no forward of its own."""
+    kind = plain_kind(module)
+    inherits = kind and type(module).forward is KNOWN[kind].forward
+    return Layer(written(module, kind)) if inherits and type(module) is not KNOWN[kind] else as_text(path, module)
 
 
 def _convolution(layer: Layer, module: Any, channels: int) -> Layer | None:

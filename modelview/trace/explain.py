@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import nn
 
+from modelview.errors import EditError
+from modelview.layers import Layer, plain_kind, written
 from modelview.names import reason
 from modelview.trace.shapes import is_shape, text
 from modelview.wording import counted
@@ -28,7 +30,8 @@ def sentence(path: str, module: nn.Module, inputs: Any, error: Exception) -> str
             f"{name} ({kind}) could not take {text(inputs)}: its forward asks for {lacking[2]!r}, which "
             f"what stands there ({lacking[1]}) does not have. Put something of the same kind there."
         )
-    return f"{name} ({kind}) could not take {text(inputs)}: {_number_of_inputs(kind, str(error)) or reason(error)}."
+    said = _number_of_inputs(kind, str(error)) or _unlike(str(error)) or reason(error)
+    return f"{name} ({kind}) could not take {text(inputs)}: {said}."
 
 
 def _number_of_inputs(kind: str, said: str) -> str:
@@ -38,6 +41,20 @@ def _number_of_inputs(kind: str, said: str) -> str:
     if given := re.fullmatch(rf"{kind}\.forward\(\) takes (?:from \d+ to )?(\d+) .* but (\d+) were given", said):
         takes, got = int(given[1]) - 1, int(given[2]) - 1  # Python counts the module as well
         return f"its forward takes {counted(takes, 'input')}, not {got}"
+    return ""
+
+
+def _unlike(said: str) -> str:
+    """What torch says of two tensors that are to be joined and do not fit, put otherwise; "" for anything else."""
+    if shapes := re.search(
+        r"broadcast a dimension .* had torch\.Size\(\[(.*?)\]\); .* broadcastable to \[(.*?)\]", said
+    ):
+        one, other = (text(tuple(map(int, shape.split(",")))) for shape in shapes.groups())
+        return f"it joins {one} to {other}, which do not fit together"
+    if sizes := re.search(
+        r"size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\) at .*dimension (\d+)", said
+    ):
+        return f"it joins two values that have {sizes[1]} and {sizes[2]} in dimension {sizes[3]}, where they must agree"
     return ""
 
 
@@ -52,14 +69,26 @@ def _known(name: str, module: nn.Module, shape: tuple[int, ...]) -> str | None:
             f"Linear({shape[-1]}, {module.out_features}), or put a Linear({shape[-1]}, {wanted}) before it."
         )
     if isinstance(module, nn.modules.batchnorm._BatchNorm) and len(shape) > 1 and shape[1] != module.num_features:
-        kind, wanted = type(module).__name__, module.num_features
+        kind, wanted = plain_kind(module), module.num_features
         return f"{got}, so {counted(shape[1], 'channel')}, but takes {wanted}: replace it with {kind}({shape[1]})."
     return None
 
 
+def _for_channels(kind: str, module: Any, channels: int) -> str:
+    """The convolution for other channels, as it can be typed; in groups only where they can be shared out."""
+    outputs = module.out_channels
+    try:
+        name, args, kwargs = Layer(written(module, kind)).parts()
+    except EditError:  # such as padding="same", which torch does not write as text
+        return f"{kind}({channels}, {outputs}, kernel_size={module.kernel_size})"
+    if channels % module.groups:
+        del kwargs["groups"]
+    return Layer.called(name, [channels, outputs, *args[2:]], kwargs).text
+
+
 def _convolution(name: str, got: str, module: Any, shape: tuple[int, ...]) -> str | None:
     dims = len(module.kernel_size)
-    kind = type(module).__name__
+    kind = plain_kind(module)
     if len(shape) not in (dims + 1, dims + 2):
         return f"{got}, but {kind} takes {dims + 2} dimensions (N, C, {', '.join('DHW'[-dims:])})."
     channels = shape[-dims - 1]
@@ -68,7 +97,7 @@ def _convolution(name: str, got: str, module: Any, shape: tuple[int, ...]) -> st
         return (
             f"{name} gets {counted(channels, 'channel')} but takes {module.in_channels}: insert a {ones} "
             f"{kind}({channels}, {module.in_channels}) before it, or replace it with "
-            f"{kind}({channels}, {module.out_channels}, …)."
+            f"{_for_channels(kind, module, channels)}."
         )
     sizes = shape[-dims:]
     if all(isinstance(p, int) for p in module.padding):

@@ -56,7 +56,7 @@ def test_replace(edit: ReplaceLayer, last_line: str) -> None:
         (
             ReplaceLayer("classifier.1", "Conv2d(256, 10, 1)"),
             "`classifier.1` gets 512 channels but takes 256: insert a 1 × 1 Conv2d(512, 256) before it, or replace it "
-            "with Conv2d(512, 10, …).",
+            "with Conv2d(512, 10, kernel_size=1).",
         ),
         (ReplaceLayer("features.0", "Conv2d(3, 64, 300)"), "`features.0` gets 1 × 3 × 224 × 224, smaller than its"),
         (ReplaceLayer("features.2", "Linear(7, 7)"), "`features.2` gets 1 × 64 × 111 × 111, so 111 features, but"),
