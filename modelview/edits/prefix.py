@@ -1,6 +1,8 @@
 """The model as a child of another, so that its names begin with that."""
 
 import inspect
+from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -12,12 +14,13 @@ from modelview.errors import EditError
 from modelview.fields import Ask
 from modelview.names import short
 from modelview.proof import SAME_OUTPUT
-from modelview.rewrite import Wiring, camel, plan_rewiring
+from modelview.rewrite import Rewired, Wiring, camel, plan_rewiring
 from modelview.script import Code, quoted
 from modelview.structure import Structure
-from modelview.trace.shapes import is_shape
 
 MOST_NAMES = 8
+
+Apply = Callable[[nn.Module], nn.Module]
 
 
 @EDITS.register("prefix")
@@ -45,42 +48,48 @@ class Prefix(Edit):
                 f"A prefix is up to {MOST_NAMES} names with dots between, such as module. or net.encoder.; "
                 f"got {short(self.text)!r}."
             )
-        taken = inspect.signature(before.model.forward).parameters
-        if len(taken) == 1:
-            return self._chained(before, names)
-        if len(names) > 1:
-            raise EditError(
-                f"This model's `forward` takes more than one value ({', '.join(taken)}), so it is put below one name "
-                "at a time."
-            )
-        return self._held(before, names[0])
-
-    def _chained(self, before: Structure, names: list[str]) -> Change:
-        def apply(model: nn.Module) -> nn.Module:
-            for name in reversed(names):
-                held = nn.Sequential()
-                held.add_module(name, model)
-                model = held
-            return model
-
-        lines = [f"model = nn.Sequential(OrderedDict([({quoted(name)}, model)]))" for name in reversed(names)]
-        code = Code(tuple(lines), imports=("from collections import OrderedDict",))
+        takes_one = len(inspect.signature(before.model.forward).parameters) == 1
+        apply, code = _chained(names) if takes_one else _held(before.model, names)
         held = ".".join(names)
         heads, moved = heads_below(before, held), below(before, held)
         return Change(self._summary, apply, code, heads=heads, moved=moved, promise=SAME_OUTPUT)
 
-    def _held(self, before: Structure, name: str) -> Change:
-        kind = type(before.model).__name__
-        wiring = Wiring(
-            f"{kind}As{camel(name)}",
-            f"{kind} as `{name}`.",
-            wrapped=name,
-            returns="Tensor" if is_shape(before.trace.output) else "Any",
-        )
-        rewired = plan_rewiring(before.model, wiring)
-        heads, moved = heads_below(before, name), below(before, name)
-        return Change(self._summary, rewired.apply, rewired.code, heads=heads, moved=moved, promise=SAME_OUTPUT)
-
     @property
     def _summary(self) -> str:
         return f"every name begins with {self.text.removesuffix('.')}."
+
+
+def _chained(names: list[str]) -> tuple[Apply, Code]:
+    """The model as the only row of a Sequential for each name."""
+
+    def apply(model: nn.Module) -> nn.Module:
+        for name in reversed(names):
+            held = nn.Sequential()
+            held.add_module(name, model)
+            model = held
+        return model
+
+    lines = [f"model = nn.Sequential(OrderedDict([({quoted(name)}, model)]))" for name in reversed(names)]
+    return apply, Code(tuple(lines), imports=("from collections import OrderedDict",))
+
+
+def _held(model: nn.Module, names: list[str]) -> tuple[Apply, Code]:
+    """The model in a module for each name that passes on all that it takes, which a Sequential cannot."""
+    planned: list[Rewired] = []
+    for name in reversed(names):
+        kind = type(model).__name__
+        wiring = Wiring(f"{kind}As{camel(name)}", f"{kind} as `{name}`.", wrapped=name, returns="Any")
+        planned.append(plan_rewiring(model, wiring))
+        model = planned[-1].apply(deepcopy(model))
+
+    def apply(model: nn.Module) -> nn.Module:
+        for rewired in planned:
+            model = rewired.apply(model)
+        return model
+
+    codes = [rewired.code for rewired in planned]
+    return apply, Code(
+        tuple(line for code in codes for line in code.statements),
+        tuple(text for code in codes for text in code.definitions),
+        tuple(line for code in codes for line in code.imports),
+    )

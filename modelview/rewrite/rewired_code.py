@@ -58,6 +58,8 @@ def hooked_code(model: nn.Module, wiring: Wiring, names: Mapping[str, str], code
         inner += ["if isinstance(x, tuple):  # in train mode, with what the auxiliary heads return", "    x = x[0]"]
     inner += [f"{tap.name} = values[{quoted(tap.path)}][{_index(tap.call, tap.n_calls)}]" for tap in wiring.taps]
     inner += drawn.end(wiring)
+    if inner == [f"x = {call}", "return x"]:
+        inner = [f"return {call}"]
     lines = [*laid_out([f"def forward(self, {parameters}) -> {wiring.returns}:"], 4), *indented(inner)]
     imports = ["from torch import Tensor"] if any("Tensor" in line for line in lines) else []
     imports += [ANY] if any("Any" in line for line in lines) else []

@@ -44,6 +44,8 @@ def test_what_is_no_name_is_refused(text: str) -> None:
         BASE.then(Prefix(text)).check()
 
 
-def test_several_inputs_go_below_one_name_at_a_time() -> None:
-    with pytest.raises(EditError, match="so it is put below one name at a time"):
-        Recipe(Torchvision("raft_small")).then(Prefix("a.b.")).check()
+def test_a_model_that_takes_more_keeps_that_below_several_names() -> None:
+    recipe = Recipe(Torchvision("raft_small")).then(Prefix("a.b."))
+    assert "def forward(self, image1: Any, image2: Any, num_flow_updates: Any = 12) -> Any:" in recipe.code()
+    assert all(name.startswith("a.b.") for name in recipe.structure().state_dict())
+    assert recipe.check().before == recipe.check().after
