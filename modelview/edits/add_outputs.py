@@ -1,6 +1,7 @@
 """Values from inside, returned too."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from modelview.edits.base import EDITS, Change, Edit
@@ -13,6 +14,7 @@ from modelview.proof import Pair, Promise
 from modelview.rewrite import Hand, Tap, Wiring, camel, plan_rewiring
 from modelview.structure import Structure
 from modelview.trace.shapes import is_shape, text
+from modelview.wording import counted
 
 FORMS = ("tuple", "dict")
 
@@ -22,9 +24,9 @@ FORMS = ("tuple", "dict")
 class AddOutputs(Edit):
     """Return what the modules at `paths` return beside the final output, which comes first, or instead of it.
 
-    names: keys of the dict, one a path; the paths themselves by default. form: "tuple" or "dict", where the final
-    output is "out" unless it is a dict already. keep_final: off, only these values are returned and whatever runs
-    after the last of them is dropped, as for a feature pyramid.
+    names: keys of the dict, one a path; the paths themselves by default. form: "tuple", or "dict", where the final
+    output is "out". A final output that is a tuple or a dict already takes them in. keep_final: off, only these
+    values are returned and whatever runs after the last of them is dropped, as for a feature pyramid.
     """
 
     title: ClassVar[str] = "Add outputs"
@@ -43,13 +45,13 @@ class AddOutputs(Edit):
     def plan(self, before: Structure) -> Change:
         names = self._names(before)
         taps = tuple(tap(before, path, name) for path, name in zip(self.paths, names, strict=True))
-        kind, is_dict = type(before.model).__name__, isinstance(before.trace.output, dict)
+        kind, takes_in = type(before.model).__name__, self._takes_in(before)
         wiring = Wiring(
             f"{kind}{'With' if self.keep_final else 'To'}{''.join(camel(path) for path in self.paths[:4])}",
             f"{kind} that returns {', '.join(f'`{path}`' for path in self.paths)}"
             + (" beside its output." if self.keep_final else "."),
             taps=taps,
-            end=lambda hand, final, values: self._end(hand, final, values, names, is_dict=is_dict),
+            end=lambda hand, final, values: self._end(hand, final, values, names, takes_in=takes_in),
             stops=not self.keep_final,
             drops=not self.keep_final,
             returns=self._annotation(before),
@@ -60,23 +62,25 @@ class AddOutputs(Edit):
             summary,
             rewired.apply,
             rewired.code,
-            tuple(self._notes(before, taps)),
+            tuple(self._notes(before, taps, takes_in=takes_in)),
             heads=None if self.keep_final else (),
             reclassed=not self.keep_final,
-            promise=Promise(tuple((found.path, found.call) for found in taps), self._pairs),
+            promise=Promise(tuple((found.path, found.call) for found in taps), partial(self._pairs, takes_in=takes_in)),
         )
 
-    def _pairs(self, output: Any, caught: tuple[Any, ...], after: Any) -> list[Pair]:
+    def _pairs(self, output: Any, caught: tuple[Any, ...], after: Any, *, takes_in: bool) -> list[Pair]:
         values = list(after.values()) if isinstance(after, dict) else list(after)
         added = values[-len(self.paths) :]
         pairs = [(f"`{path}`", *pair) for path, pair in zip(self.paths, zip(caught, added, strict=True), strict=True)]
         if not self.keep_final:
             return pairs
-        return [("the final output", output, values[0] if self._beside(output) else values[: -len(added)]), *pairs]
+        return [("the final output", output, values[: -len(added)] if takes_in else values[0]), *pairs]
 
-    def _beside(self, output: Any) -> bool:
-        """Whether the final output is one of the values returned, rather than a dict that took them in."""
-        return self.form == "tuple" or not isinstance(output, dict)
+    def _takes_in(self, before: Structure) -> bool:
+        """Whether the final output is such a collection already, so that it takes the values in."""
+        if not self.keep_final:
+            return False
+        return before.trace.is_tuple if self.form == "tuple" else isinstance(before.trace.output, dict)
 
     def _names(self, before: Structure) -> tuple[str, ...]:
         if not self.paths:
@@ -97,28 +101,34 @@ class AddOutputs(Edit):
             raise EditError(f"Two outputs would be called {twice[0]!r}; choose other names.")
         return tuple(names)
 
-    def _end(self, hand: Hand, final: Any, values: tuple[Any, ...], names: tuple[str, ...], *, is_dict: bool) -> Any:
+    def _end(self, hand: Hand, final: Any, values: tuple[Any, ...], names: tuple[str, ...], *, takes_in: bool) -> Any:
+        if self.form == "tuple" and takes_in:
+            return hand.joined(final, values)
         if self.form == "tuple":
             return (final, *values) if self.keep_final else values
         more = dict(zip(names, values, strict=True))
         if not self.keep_final:
             return more
-        return hand.merged(final, more) if is_dict else {"out": final, **more}
+        return hand.merged(final, more) if takes_in else {"out": final, **more}
 
     def _annotation(self, before: Structure) -> str:
-        if self.keep_final and not is_shape(before.trace.output):
+        final = before.trace.output
+        tensors = is_shape(final) or (self._takes_in(before) and self.form == "tuple" and all(map(is_shape, final)))
+        if self.keep_final and not tensors:
             return "Any"
         return "tuple[Tensor, ...]" if self.form == "tuple" else "dict[str, Tensor]"
 
-    def _notes(self, before: Structure, taps: tuple[Tap, ...]) -> list[str]:
+    def _notes(self, before: Structure, taps: tuple[Tap, ...], *, takes_in: bool) -> list[str]:
         notes = []
         side = before.example[0][-1]
+        if takes_in and self.form == "tuple":
+            had = len(before.trace.output)
+            notes.append(f"The model returns a tuple already: what is added comes after its {counted(had, 'value')}.")
         for found in taps:
             shape, axis = width(before, found.path)
             across = shape[-1] if axis == 1 else shape[-2]  # where the channels come last, the width is before them
-            reduced = (
-                f", 1/{side / across:g} of the input's width" if len(shape) > 3 and axis in (1, len(shape) - 1) else ""
-            )
+            is_picture = len(shape) > 3 and axis in (1, len(shape) - 1) and side % across == 0
+            reduced = f", 1/{side // across} of the input's width" if is_picture else ""
             which = f" The last of its {found.n_calls} calls is returned." if found.n_calls > 1 else ""
             notes.append(f"`{found.path}`: {text(shape)}, {shape[axis]:,} channels{reduced}.{which}")
         return notes

@@ -31,6 +31,12 @@ class Hand(ABC):
         """The value, to be written inside the expression that uses it."""
         return value
 
+    def joined(self, value: Any, more: tuple[Any, ...]) -> Any:
+        """A tuple with what both hold, `value` being one already."""
+        if isinstance(value, tuple):
+            return (*value, *more)
+        return self.function(operator.add, value, more)
+
     def merged(self, value: Any, more: dict[str, Any]) -> Any:
         """A dict with what both hold, `value` being one already."""
         if isinstance(value, dict):

@@ -163,6 +163,7 @@ def _trace(
         model=owner,
         inputs=arguments_tree(args, {}),
         output=tree(output),
+        is_tuple=type(output) is tuple,
         calls=calls,
         ops=ops,
         edges=_edges(ops),

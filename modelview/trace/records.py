@@ -98,5 +98,7 @@ class Trace:
     failed: Failure | None = None
     used: Mapping[int, int] = field(default_factory=dict, repr=False, compare=False)
     """The model's parameters that some op took, by id: how many ops there had been when one first did."""
+    is_tuple: bool = False
+    """Whether `output` is a plain tuple; lists, and tuples with names, are trees of the same look."""
     activation_bytes: int = 0
     """Bytes of all results of the ops that allocate: what training has to keep, as an upper bound."""

@@ -9,6 +9,7 @@ import torch
 import modelview as mv
 from modelview.edits.add_outputs import AddOutputs
 from modelview.edits.append import Append
+from modelview.edits.prefix import Prefix
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
 from modelview.errors import EditError
@@ -27,6 +28,7 @@ from tests.edits.subjects import (
     SWIN,
     VIT,
     check_refused,
+    opened,
     small,
     values,
 )
@@ -95,6 +97,37 @@ def test_with_others(recipe: Recipe, edits: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("recipe", "edits"),
+    [
+        (RESNET, [AddOutputs("layer1"), AddOutputs(("layer2", "layer3"))]),
+        (RESNET, [AddOutputs("layer1"), Prefix("module."), AddOutputs(("module.layer2", "module.layer3"))]),
+        (SSD, [AddOutputs("backbone.features.0.0"), AddOutputs(("backbone.features.0.1", "backbone.extra.0"))]),
+    ],
+    ids=["traced", "inside another", "with hooks"],
+)
+def test_a_tuple_takes_them_in(recipe: Recipe, edits: list[Any]) -> None:
+    """The final output stays one value, be it a list: (out, a, b), not ((out, a), b)."""
+    first, last = recipe.then(edits[0]), recipe
+    for edit in edits:
+        last = last.then(edit)
+    args = small(recipe)
+    ours, theirs = run(check_recipe(last, inputs=args), args), run(first.build(), args)
+    paths = (path.removeprefix("module.") for path in edits[-1].paths)
+    assert exact(ours, (*theirs, *(values(recipe.build(), path, args) for path in paths)))
+    note = "The model returns a tuple already: what is added comes after its 2 values."
+    assert last.changes()[-1].notes[0] == note
+    assert note not in first.changes()[0].notes
+
+
+def test_only_these_are_returned_where_a_tuple_came_before() -> None:
+    recipe = RESNET.then(AddOutputs("layer1")).then(AddOutputs(("layer2",), keep_final=False))
+    assert recipe.check().output == ((1, 128, 28, 28),)
+    check_recipe(recipe, inputs=small(RESNET))
+    named = RESNET.then(AddOutputs("layer1")).then(AddOutputs("layer2", form="dict"))
+    assert list(named.check().output) == ["out", "layer2"]
+
+
+@pytest.mark.parametrize(
     ("recipe", "path", "shape"),
     [
         (VIT, "conv_proj", (1, 768, 14, 14)),
@@ -136,6 +169,59 @@ class Net(nn.Module):
 """
 
 
+TUPLES = """
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Pair(NamedTuple):
+    out: Tensor
+    mean: Tensor
+
+
+class Net(nn.Module):
+    def __init__(self, kind="tuple"):
+        super().__init__()
+        self.kind, self.inner = kind, Inner()
+
+    def forward(self, x):
+        out, mean = self.inner(x)
+        return {"tuple": (out, mean), "list": [out, mean], "pair": Pair(out, mean)}[self.kind]
+
+
+class Inner(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 2)
+
+    def forward(self, x):
+        x = self.conv(x)
+        return self.fc(x.mean((2, 3))), x.mean((2, 3))
+"""
+
+
+@pytest.mark.parametrize(("kind", "n_values"), [("tuple", 3), ("list", 2), ("pair", 2)])
+def test_only_a_plain_tuple_takes_them_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, n_values: int
+) -> None:
+    """A list, or a tuple whose values have names, is one value as it was."""
+    (tmp_path / "tuples_of_this_test.py").write_text(TUPLES)
+    monkeypatch.syspath_prepend(tmp_path)
+    recipe = mv.open("tuples_of_this_test:Net", input=(1, 3, 8, 8), kind=kind).then(AddOutputs("inner.conv"))
+    model, x = recipe.build(), torch.rand(2, 3, 8, 8)
+    output = run(model, (x,))
+    assert len(output) == n_values
+    assert torch.equal(output[-1], values(model, "inner.conv", (x,)))
+    scope: dict[str, Any] = {"__name__": "exported"}
+    exec(recipe.code(), scope)
+    again = scope["build_model"]().eval()
+    again.load_state_dict(model.state_dict())
+    assert exact(run(again, (x,)), output)
+    sys.modules.pop("tuples_of_this_test")
+
+
 def test_a_dict_takes_them_in_where_the_forward_runs_with_hooks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +249,8 @@ def test_what_it_says() -> None:
     )
     (last,) = SWIN.then(AddOutputs("features.3")).changes()[0].notes
     assert last == "`features.3`: 1 × 28 × 28 × 192, 192 channels, 1/8 of the input's width."
+    (uneven,) = opened("inception_v3").then(AddOutputs("Mixed_5b")).changes()[0].notes
+    assert uneven == "`Mixed_5b`: 1 × 256 × 35 × 35, 256 channels."  # of 299
     assert RESNET.then(AddOutputs("layer1")).categories() == RESNET.categories()
     assert RESNET.then(AddOutputs("layer1", keep_final=False)).categories() == ()
 
