@@ -5,7 +5,17 @@ from typing import Annotated, ClassVar
 
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.edits.naming import as_layer, require_names
-from modelview.edits.neighbours import Place, Rows, chained, chained_code, fitted, heads_after, place_of, single
+from modelview.edits.neighbours import (
+    TAKES_LAST,
+    Place,
+    Rows,
+    chained,
+    chained_code,
+    fitted,
+    heads_after,
+    place_of,
+    single,
+)
 from modelview.edits.tapping import called
 from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath
@@ -27,9 +37,9 @@ PLACES = ("after", "before", "around")
 class InsertLayer(Edit):
     """Run `layer` after the module at `path`, before it, or around it: once on either side.
 
-    Widths that the layer leaves open, as in `BatchNorm2d()`, are those of the value at its place. In a Sequential
-    it becomes one more row: under `name`, or numbered in, which renames what follows. Elsewhere a Sequential of the
-    module and the layer takes the module's place, which renames what is below it.
+    Widths that the layer leaves open, as in `BatchNorm2d()` or `GroupNorm(8)`, are those of the value at its place. In
+    a Sequential it becomes one more row: under `name`, or numbered in, which renames what follows. Elsewhere a
+    Sequential of the module and the layer takes the module's place, which renames what is below it.
     """
 
     title: ClassVar[str] = "Insert layer"
@@ -49,21 +59,26 @@ class InsertLayer(Edit):
         place = place_of(before, self.path)
         sides = ("before", "after") if self.where == "around" else (self.where,)
         layers = {side: fitted(self.layer, single(before, self.path, output=side == "after")) for side in sides}
-        self._require_channels_second(before, layers)
+        self._require_channels_where_taken(before, layers)
         names = self._names(place, sides)
         summary = " · ".join(f"{layer.text} {side} {self.path}" for side, layer in layers.items())
         plan = self._in_a_row if place.chain else self._wrapped
         change = plan(before, place, layers, names, summary)
         return replace(change, promise=SAME_OUTPUT) if self.layer.parts()[0] in _SILENT else change
 
-    def _require_channels_second(self, before: Structure, layers: dict[str, Layer]) -> None:
+    def _require_channels_where_taken(self, before: Structure, layers: dict[str, Layer]) -> None:
         """Raises EditError where a width that was left open would be that of another axis than the channels'."""
         left_open = layers.get("after", self.layer) != self.layer
         if not left_open or self.layer.parts()[0].endswith("Linear"):
             return
         call, kind = called(before, self.path)[-1], self.layer.parts()[0]
         shape, axis = call.outputs, channel_axis(before.trace, call.result[0]) if call.result else 1
-        if axis != 1:
+        if kind in TAKES_LAST and axis != len(shape) - 1:
+            raise EditError(
+                f"`{self.path}` returns {text(shape)}, with its {shape[axis]:,} channels second, and {kind} takes them "
+                f"last: insert GroupNorm(1, {shape[axis]}), or write the width."
+            )
+        if kind not in TAKES_LAST and axis != 1:
             raise EditError(
                 f"`{self.path}` returns {text(shape)}, with its {shape[axis]:,} channels last, and {kind} takes them "
                 f"second: insert LayerNorm({shape[axis]}), or write the width."

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -16,6 +16,8 @@ from modelview.structure import Structure
 from modelview.trace.shapes import is_shape, text
 
 Row = TypeVar("Row")
+TAKES_LAST = frozenset({"LayerNorm", "RMSNorm"})
+"""Norms over the last axis."""
 _IMPORT = "from collections import OrderedDict"
 
 
@@ -67,16 +69,31 @@ def fitted(layer: Layer, shape: object) -> Layer:
 
     >>> fitted(Layer("BatchNorm2d()"), (1, 64, 56, 56)), fitted(Layer("ReLU()"), (1, 64, 56, 56))
     (Layer(text='BatchNorm2d(64)'), Layer(text='ReLU()'))
+    >>> fitted(Layer("GroupNorm(8)"), (1, 64, 56, 56)), fitted(Layer("LayerNorm()"), (1, 197, 768))
+    (Layer(text='GroupNorm(8, 64)'), Layer(text='LayerNorm(768)'))
     """
     try:
         layer.planned()
     except EditError:
-        widened = layer.with_widths(shape, shape)
-        if widened is None or layer.parts()[1]:  # widths that were given stay what they are
+        widened = _with_norm(layer, shape) or layer.with_widths(shape, shape)
+        if widened is None or (layer.parts()[1] and layer.parts()[0] != "GroupNorm"):  # widths given stay what they are
             raise
         widened.planned()
         return widened
     return layer
+
+
+def _with_norm(layer: Layer, shape: Any) -> Layer | None:
+    """A norm that left its width open, with the last axis or, in groups, the second; None for other layers."""
+    name, args, kwargs = layer.parts()
+    if not isinstance(shape, tuple) or len(shape) < 2:
+        return None
+    if name in TAKES_LAST and not args and "normalized_shape" not in kwargs:
+        return Layer.called(name, [shape[-1]], kwargs)
+    groups = args[:1] or [kwargs.pop("num_groups", None)]
+    if name == "GroupNorm" and len(args) < 2 and type(groups[0]) is int and "num_channels" not in kwargs:
+        return Layer.called(name, [*groups, shape[1]], kwargs)
+    return None
 
 
 @dataclass(frozen=True)
