@@ -1,5 +1,6 @@
 """A layer taken out."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, ClassVar
@@ -50,32 +51,29 @@ class DeleteLayer(Edit):
     def plan(self, before: Structure) -> Change:
         if self.adapt not in WAYS:
             raise unknown("way to adapt", str(self.adapt), WAYS[1:])
-        place = place_of(before, self.path)
-        calls = before.calls(self.path)
-        self._require_one_kind(calls)
+        before.module(self.path)
+        self._require_one_kind(before)
         if self.adapt == "1x1":
-            return self._substituted(before, self._only_call(calls))
-        in_a_row = place.chain and len(place.names) > 1
-        deleted = self._row(before, place) if in_a_row else self._identity(before)
+            return self._substituted(before, self._only_call(before))
+        deleted = self._deleted(before)
         if self.adapt == "next":
-            return self._with_next(before, deleted, self._only_call(calls))
+            return self._with_next(before, deleted, self._only_call(before))
         if self.adapt == "input":
-            return self._begun(before, deleted, self._only_call(calls))
+            return self._begun(deleted, before, self._only_call(before))
         return deleted
 
-    def _require_one_kind(self, calls: list[Call]) -> None:
+    def _require_one_kind(self, before: Structure) -> None:
         """Raises EditError for what takes several values and returns something of another kind."""
-        for call in calls:
+        for call in before.calls(self.path):
             if not is_shape(call.inputs) and _kind(call.inputs) is not _kind(call.outputs):
                 raise EditError(
-                    f"`{self.path}` (Identity) takes one tensor, but gets {text(call.inputs)}: "
-                    f"what makes {text(call.outputs)} of that cannot be left out. {self._around}"
+                    f"`{self.path}` (Identity) takes one tensor, but gets {text(call.inputs)}: what makes "
+                    f"{text(call.outputs)} of that cannot be left out. Instead {self._remedy(before)}."
                 )
 
-    @property
-    def _around(self) -> str:
-        parent = self.path.rpartition(".")[0]
-        return f"Delete what holds it instead, `{parent}`." if parent else "Truncate the model before it instead."
+    def _deleted(self, before: Structure) -> Change:
+        place = place_of(before, self.path)
+        return self._row(before, place) if place.chain and len(place.names) > 1 else self._identity(before)
 
     def _row(self, before: Structure, place: Place) -> Change:
         rows = Rows(place, deleted=(place.index,), renumber=self.renumber and place.numbered)
@@ -105,12 +103,17 @@ class DeleteLayer(Edit):
         )
         return self._without(before, {self.path: ""}, change)
 
-    def _only_call(self, calls: list[Call]) -> Call:
-        if len(calls) != 1 or not is_shape(calls[0].inputs) or not is_shape(calls[0].outputs):
+    def _only_call(self, before: Structure) -> Call:
+        if (call := self._single_call(before)) is None:
             raise EditError(
-                f"`{self.path}` is not called once with one tensor, so nothing can be fitted to it. {self._around}"
+                f"`{self.path}` is not called once with one tensor, so nothing can be fitted to it. "
+                f"Instead {self._remedy(before)}."
             )
-        return calls[0]
+        return call
+
+    def _single_call(self, before: Structure) -> Call | None:
+        calls = before.calls(self.path)
+        return calls[0] if len(calls) == 1 and is_shape(calls[0].inputs) and is_shape(calls[0].outputs) else None
 
     def _substituted(self, before: Structure, call: Call) -> Change:
         found = bridge(before, call)
@@ -134,7 +137,7 @@ class DeleteLayer(Edit):
     def _with_next(self, before: Structure, deleted: Change, call: Call) -> Change:
         after, layers = fitted_behind(before, deleted)
         if after.trace.failed is not None:
-            raise self._unfitted(before, deleted, call, after)
+            raise self._unfitted(before, after, call)
         if not layers:
             return self._fitting_already(before, deleted, call)
         codes = {path: layer.code() for path, layer in layers.items()}
@@ -176,29 +179,40 @@ class DeleteLayer(Edit):
             )
         return replace(deleted, notes=(*deleted.notes, f"What follows `{self.path}` fits as it is."))
 
-    def _unfitted(self, before: Structure, deleted: Change, call: Call, after: Structure) -> EditError:
+    def _unfitted(self, before: Structure, after: Structure, call: Call) -> EditError:
         """The error for a pass that ended where no layer could be given another width."""
         failed = after.trace.failed
         assert failed is not None
-        remedy = self._remedy(before, deleted, call)
-        if failed.path and next(after.module(failed.path).children(), None) is None:
+        other = f"replace it by a layer that makes {text(call.outputs)} of {text(call.inputs)}"
+        remedy = self._remedy(before, other)
+        module = after.module(failed.path) if failed.path else after.model
+        if next(module.children(), None) is None and next(module.parameters(), None) is not None:
             return EditError(f"{failed.sentence} Or {remedy}.")
         where = f"`{failed.path}`" if failed.path else f"what {failed.kind} computes by itself"
         return EditError(f"After `{self.path}` comes {where}, whose width cannot be chosen: {remedy}.")
 
-    def _remedy(self, before: Structure, deleted: Change, call: Call) -> str:
-        """Another way that works, else what remains to be done."""
-        ways = {"1x1": partial(self._substituted, before, call), "input": partial(self._begun, before, deleted, call)}
-        for way, planned in ways.items():
+    def _remedy(self, before: Structure, otherwise: str = "choose another module") -> str:
+        """Another way that was tried and works, in words."""
+        for words, planned in self._ways(before):
             try:
                 change = planned()
             except EditError:
                 continue
             if changed(before, change).trace.failed is None:
-                return f"try {way}"
-        return f"replace it by a layer that makes {text(call.outputs)} of {text(call.inputs)}"
+                return words
+        return otherwise
 
-    def _begun(self, before: Structure, deleted: Change, call: Call) -> Change:
+    def _ways(self, before: Structure) -> Iterator[tuple[str, Callable[[], Change]]]:
+        """What may be done instead, and what it comes to."""
+        if call := self._single_call(before):
+            yield "try 1x1", partial(self._substituted, before, call)
+            yield "try input", lambda: self._begun(self._deleted(before), before, call)
+        elif self.adapt:
+            yield "delete it without adapting", partial(self._deleted, before)
+        if parent := self.path.rpartition(".")[0]:
+            yield f"delete what holds it, `{parent}`", partial(DeleteLayer(ModulePath(parent))._deleted, before)
+
+    def _begun(self, deleted: Change, before: Structure, call: Call) -> Change:
         first = [shape for shape in before.example if shape == call.inputs]
         if len(before.example) != 1 or not first:
             raise EditError(f"`{self.path}` is not what takes the input, so the model cannot begin behind it.")

@@ -96,7 +96,7 @@ def record(
             failed = _failure(recorder, error)
         else:
             results = list(tensors(output))
-            sources = tuple({t.__dict__[MARK]: None for t in results if MARK in t.__dict__})
+            sources = tuple({made: None for t in results if (made := recorder.made(t)) is not None})
             shapes = tuple(tuple(t.shape) for t in results)
             recorder.ops.append(Op(len(recorder.ops), "output", -1, "", sources, shapes))
         finally:

@@ -1,6 +1,7 @@
 """Watches one forward pass: a torch-function mode sees the ops, hooks see the modules."""
 
 from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ from modelview.trace.shapes import arguments_tree, tensors, tree
 
 MARK = "_op"
 """The attribute under which a tensor carries the number of the op that made it, while a pass is recorded."""
+_FIRST = count(step=2**32)
+"""From where each pass counts: a tensor that a module keeps otherwise than as a buffer still has its last number."""
 _AXES = {"permute", "transpose"}
 
 
@@ -57,6 +60,7 @@ class Recorder(TorchFunctionMode):
         """paths: of the modules, by id. parameters: ids; `isinstance(_, nn.Parameter)` is slow."""
         super().__init__()
         self.paths, self.parameters = paths, parameters
+        self.first = next(_FIRST)
         self.calls: list[Open] = []
         self.stack: list[Open] = []
         self.ops: list[Op] = []
@@ -93,7 +97,7 @@ class Recorder(TorchFunctionMode):
         sources: dict[int, None] = {}
         weights = False
         for tensor in _flat((*args, *kwargs.values()) if kwargs else args):
-            source = tensor.__dict__.get(MARK)
+            source = self.made(tensor)
             if source is not None:
                 sources[source] = None
             elif id(tensor) in self.parameters:
@@ -102,7 +106,7 @@ class Recorder(TorchFunctionMode):
         if about.reads:
             for tensor in made:
                 if sources and id(tensor) not in self.parameters:
-                    tensor.__dict__[MARK] = next(iter(sources))
+                    tensor.__dict__[MARK] = self.first + next(iter(sources))
             return
         if weights and not about.is_known:
             self.uncounted[about.name] = None
@@ -126,9 +130,14 @@ class Recorder(TorchFunctionMode):
             if id(tensor) not in self.parameters:
                 if MARK not in tensor.__dict__:
                     self.allocated += tensor.nbytes
-                tensor.__dict__[MARK] = index
+                tensor.__dict__[MARK] = self.first + index
         self.ops.append(Op(index, name, call, path, sources, tuple(shapes), macs, axes))
         return index
+
+    def made(self, tensor: Tensor) -> int | None:
+        """The number of the op of this pass that made the tensor; None where none did."""
+        number: int | None = tensor.__dict__.get(MARK)
+        return None if number is None or number < self.first else number - self.first
 
     def begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         parent = self.stack[-1].index if self.stack else -1
@@ -144,12 +153,12 @@ class Recorder(TorchFunctionMode):
             found = [output] if isinstance(output, Tensor) else list(tensors(output))
             call.outputs = tree(output)
             call.size = sum([tensor.nbytes for tensor in found])
-            made_by: dict[Any, None] = {tensor.__dict__.get(MARK): None for tensor in found}
+            made_by: dict[Any, None] = {self.made(tensor): None for tensor in found}
             if None in made_by:  # made where the mode cannot see, such as in a custom C++ op
-                given = (t.__dict__.get(MARK) for t in tensors((*args, *kwargs.values())))
-                untold = [tensor for tensor in found if MARK not in tensor.__dict__]
+                given = (self.made(t) for t in tensors((*args, *kwargs.values())))
+                untold = [tensor for tensor in found if self.made(tensor) is None]
                 self.append(type(module).__name__, tuple({s: None for s in given if s is not None}), untold)
-                made_by = {t.__dict__[MARK]: None for t in found if MARK in t.__dict__}
+                made_by = {made: None for t in found if (made := self.made(t)) is not None}
             call.result = tuple(made_by)
             call.last = len(self.ops)
             self.stack.pop()

@@ -297,8 +297,8 @@ def test_ways_that_would_work_are_offered(recipe: Recipe, path: str, adapts: lis
         (
             RESNET,
             {"path": "layer1.0.relu", "adapt": "next"},
-            "`layer1.0.relu` is not called once with one tensor, so nothing can be fitted to it. Delete what holds it "
-            "instead, `layer1.0`.",
+            "`layer1.0.relu` is not called once with one tensor, so nothing can be fitted to it. Instead delete it "
+            "without adapting.",
         ),
         (RESNET, {"path": "fc", "adapt": "next"}, "No layer with weights takes what `fc` returns, so there is none to"),
         (
@@ -330,8 +330,7 @@ def test_ways_that_would_work_are_offered(recipe: Recipe, path: str, adapts: lis
             opened("densenet121"),
             {"path": "features.denseblock1.denselayer2"},
             "`features.denseblock1.denselayer2` (Identity) takes one tensor, but gets (1 × 64 × 56 × 56, "
-            "1 × 32 × 56 × 56): what makes 1 × 32 × 56 × 56 of that cannot be left out. Delete what holds it instead, "
-            "`features.denseblock1`.",
+            "1 × 32 × 56 × 56): what makes 1 × 32 × 56 × 56 of that cannot be left out. Instead choose another module.",
         ),
         (
             SSD,

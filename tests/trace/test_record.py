@@ -12,6 +12,7 @@ from modelview.errors import EditError
 from modelview.inspect.tables import modules, parameters
 from modelview.inspect.tracing import trace
 from modelview.opening import open_recipe
+from modelview.trace.run import trace_module
 
 
 def snapshot(model: nn.Module) -> dict[str, Any]:
@@ -164,3 +165,27 @@ def test_inputs_that_cannot_be(inputs: tuple[Any, ...], message: str) -> None:
     with pytest.raises(EditError) as caught:
         trace(nn.Linear(1, 1), *inputs)
     assert str(caught.value) == message
+
+
+class Remembers(nn.Module):
+    """Keeps a tensor that is neither parameter nor buffer, as an anchor generator does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept, self.n_more = [torch.zeros(1, 4, device="meta")], 5
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(self.n_more):
+            x = x + 1
+        self.kept = [value.to(x.dtype) for value in self.kept]
+        return x + self.kept[0]
+
+
+def test_a_pass_does_not_take_over_the_numbers_of_the_last() -> None:
+    model = Remembers()
+    trace_module(model, torch.empty(1, 4, device="meta"))
+    model.n_more = 0
+    again = trace_module(model, torch.empty(1, 4, device="meta"))
+    assert again.failed is None
+    assert again.edges == trace_module(model, torch.empty(1, 4, device="meta")).edges
+    assert max(edge.source for edge in again.edges) < len(again.ops)
