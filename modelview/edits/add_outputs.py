@@ -9,6 +9,7 @@ from modelview.edits.naming import as_paths, several
 from modelview.edits.tapping import tap, width
 from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath
+from modelview.heads import head_paths
 from modelview.names import unknown
 from modelview.proof import Pair, Promise
 from modelview.rewrite import Hand, Tap, Wiring, camel, plan_rewiring
@@ -63,10 +64,16 @@ class AddOutputs(Edit):
             rewired.apply,
             rewired.code,
             tuple(self._notes(before, taps, takes_in=takes_in)),
-            heads=None if self.keep_final else (),
+            heads=self._heads(before),
             reclassed=not self.keep_final,
             promise=Promise(tuple((found.path, found.call) for found in taps), partial(self._pairs, takes_in=takes_in)),
         )
+
+    def _heads(self, before: Structure) -> tuple[str, ...] | None:
+        """The heads there were; those that are known by the one output can be known by it no more."""
+        if not self.keep_final:
+            return ()
+        return head_paths(before) if before.source.heads_by_output else None
 
     def _pairs(self, output: Any, caught: tuple[Any, ...], after: Any, *, takes_in: bool) -> list[Pair]:
         values = list(after.values()) if isinstance(after, dict) else list(after)

@@ -91,3 +91,11 @@ def test_a_u_net_takes_them(kind: str) -> None:
     assert check.after.macs
     assert "import modelview" not in recipe.code()
     assert "from modelview." not in recipe.code()
+
+
+@pytest.mark.parametrize("edit", [mv.SwapHead(3), mv.SelectClasses((0, 3)), mv.AddInput(where="before", size=2)])
+def test_the_head_is_known_still_when_there_are_other_outputs(edit: Edit) -> None:
+    source = "modelview:sequential"
+    recipe = mv.open(source, **SOURCES[source]).then(mv.AddOutputs(("conv", "norm"))).then(edit)
+    built = check_recipe(recipe)
+    assert next(reversed(list(built.parameters()))).shape[0] == {mv.SwapHead: 3, mv.SelectClasses: 2}.get(type(edit), 6)
