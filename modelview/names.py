@@ -22,12 +22,12 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UnknownName:
     No module is called 'layer5.0'. Did you mean 'layer4.0' or 'layer1.0'?
     >>> print(unknown("module", "layr1.*", ["layer1", "layer1.0", "layer4", "fc"]))
     No module is called 'layr1.*'. Did you mean 'layer1' or 'layer1.0'?
-    >>> print(unknown("module", "fc", []))
+    >>> print(unknown("module", "fc", [""]))
     No module is called 'fc'.
     >>> print(unknown("module", "head", [f"layer{n}" for n in range(9)]))
     No module is called 'head'. There are 9, such as 'layer0', 'layer1' and 'layer2'.
     """
-    known = list(known)
+    known = list(filter(None, known))  # what has no name cannot have been meant
     near = get_close_matches(name.partition("*")[0].rstrip(".") or name, known, n=2)
     error = UnknownName(f"No {what} is called {short(name)!r}.{_hint(near, known)}")
     error.wanted, error.nearest = name, tuple(near)

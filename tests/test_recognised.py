@@ -111,7 +111,12 @@ def test_a_recipe_json_is_given_its_files(file: Callable[[Any], Path], tmp_path:
         ({"a": torch.rand(2)}, {}, CheckpointError, "'weights.pth': No known architecture fits these 1 tensors."),
         ({"epoch": 3}, {}, CheckpointError, "'weights.pth' holds no tensors: it is epoch = 3"),
         (small().state_dict(), {"weights": "DEFAULT"}, EditError, "'weights' cannot be given with it"),
-        (small().state_dict(), {"at": "ema"}, ModelviewError, "No state_dict in this file is called 'ema'."),
+        (
+            small().state_dict(),
+            {"at": "ema"},
+            ModelviewError,
+            "No state_dict in this file is called 'ema'. Its weights",
+        ),
     ],
 )
 def test_refusals(

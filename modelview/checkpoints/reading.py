@@ -115,7 +115,10 @@ def read(
         )
     places = [candidate.path for candidate in candidates]
     if at is not None and at not in places:
-        raise unknown("state_dict in this file", at, places)
+        error = unknown("state_dict in this file", at, places)
+        if places == [""]:
+            error.args = (f"{error} Its weights lie at the top of it: leave the place open.",)
+        raise error
     chosen = candidates[0 if at is None else places.index(at)]
     prefix = unwrap.stripped(chosen.tensors)
     parallel = chosen.module.parallel_note if chosen.module is not None else ""

@@ -301,6 +301,9 @@ def test_what_it_says() -> None:
         ),
         (RESNET, {"paths": "layer1", "form": "list"}, "No form is called 'list'. Did you mean 'tuple' or 'dict'?"),
         (RESNET, {"paths": "layer1", "form": None}, "Add outputs: `form` is a text; got None."),
+        (RESNET, {"paths": "layer1", "keep_final": 1}, "Add outputs: `keep_final` is True or False; got 1."),
+        (RESNET, {"paths": 5}, "This takes paths of modules, such as layer1; got 5."),
+        (RESNET, {"paths": (5,)}, "Add outputs: `paths` is a list, each a text; got (5,)."),
     ],
 )
 def test_refusals(recipe: Recipe, fields: dict[str, Any], message: str) -> None:

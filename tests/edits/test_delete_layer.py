@@ -294,6 +294,8 @@ def test_ways_that_would_work_are_offered(recipe: Recipe, path: str, adapts: lis
         (SSD, {"path": "transform"}, "`transform` (Identity) takes one tensor, but gets ((3 × 320 × 320), –)."),
         (RESNET, {"path": "layer2", "adapt": "nxt"}, "No way to adapt is called 'nxt'. Did you mean 'next'?"),
         (RESNET, {"path": "layer2", "adapt": None}, "Delete layer: `adapt` is a text; got None."),
+        (RESNET, {"path": "layer2", "renumber": "yes"}, "Delete layer: `renumber` is True or False; got 'yes'."),
+        (RESNET, {"path": None}, "Delete layer: `path` is a text; got None."),
         (
             RESNET,
             {"path": "layer1.0.relu", "adapt": "next"},

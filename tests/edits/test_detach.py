@@ -121,6 +121,7 @@ def test_how_the_other_one_differs_is_said() -> None:
     [
         (RESNET, {"path": "layer9"}, "No module is called 'layer9'. Did you mean 'layer4' or 'layer3'?"),
         (RESNET, {"path": ""}, "This edit needs a module inside the model, not the whole of it."),
+        (RESNET, {"path": None}, "Detach: `path` is a text; got None."),
         (GOOGLENET, {"path": "aux1"}, "`aux1` is never called, so it has no value."),
         (
             VIT,

@@ -135,7 +135,7 @@ def test_class_rows_are_selected(file: Callable[..., Path]) -> None:
         (dict, {"classes": (1, 1)}, "Class rows are different whole numbers from 0 up"),
         (dict, {"classes": (-1,)}, "Class rows are different whole numbers from 0 up"),
         (dict, {"rename": (("features", "body"),)}, "Strict loading needs the same names"),
-        (dict, {"at": "model"}, "No state_dict in this file is called 'model'."),
+        (dict, {"at": "model"}, "No state_dict in this file is called 'model'. Its weights lie at the top"),
         (
             lambda s: s | {"classifier.1.bias": torch.empty(1000, device="meta")},
             {},
