@@ -89,7 +89,7 @@ REFUSED: dict[tuple[str, str], tuple[Any, str]] = {
     ("load_weights", "rename"): (("fc", "head"), 'New names are pairs of an old and a new one, such as ("fc", "cla'),
     ("load_weights", "mismatched"): ("ignore", "No way with other shapes is called 'ignore'. Did you mean 'refus"),
     ("load_weights", "classes"): ((-1,), "Class rows are different whole numbers from 0 up; got (-1,)."),
-    ("load_weights", "at"): ("ema", "No state_dict in this file is called 'ema'. Did you mean ''?"),
+    ("load_weights", "at"): ("ema", "No state_dict in this file is called 'ema'. Its weights lie at the top of it"),
     ("prefix", "text"): ("1.", "A prefix is up to 8 names with dots between, such as module. or "),
     ("rename", "names"): ((("layer9", "x"),), "No module is called 'layer9'. Did you mean 'layer4' or 'layer3'?"),
     ("replace_layer", "path"): ("", "This edit needs a module inside the model, not the whole of it."),
