@@ -30,15 +30,19 @@ class Promise:
     inputs: of the inputs of the model after, those of the model before; as many as it takes where None.
     tolerance: the largest difference allowed, as a share of the largest value. Two runs of one convolution can differ
         in the last bits, by where their memory lies.
+    runs: whether it takes a forward pass to see it; False where neither a layer nor a value is touched, so that it is
+        seen by the tensors themselves.
     """
 
     points: tuple[tuple[str, int], ...] = ()
     pairs: Callable[[Any, tuple[Any, ...], Any], Iterable[Pair]] = same_output
     inputs: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]] | None = None
     tolerance: float = 1e-6
+    runs: bool = True
 
 
 SAME_OUTPUT = Promise()
+UNTOUCHED = Promise(runs=False)
 SMALL = 1e-3
 """Values below it are compared as if they were so large: random weights can let features die out."""
 
@@ -64,9 +68,13 @@ class Witness:
         self._said = f"{', '.join(text(shape) for shape in after)} random values, seed {seed}"
         self._output: Any = None
         self._caught: tuple[Any, ...] = ()
+        self._held: dict[str, tuple[Tensor, int]] = {}
 
     def before(self, model: nn.Module) -> None:
         """Runs the model as it was, and keeps what the promise is about."""
+        if not self._promise.runs:
+            self._held = _held(model)
+            return
         caught: list[list[Any]] = [[] for _ in self._promise.points]
         handles = [
             model.get_submodule(path).register_forward_hook(partial(_keep, values))
@@ -83,8 +91,20 @@ class Witness:
 
     def after(self, model: nn.Module) -> tuple[Proof, ...]:
         """Runs the changed model and compares. Raises EditError where a value is not what was promised."""
+        if not self._promise.runs:
+            return self._untouched(model)
         output = _run(model, self._source, self._tensors)
         return tuple(self._compared(*pair) for pair in self._promise.pairs(self._output, self._caught, output))
+
+    def _untouched(self, model: nn.Module) -> tuple[Proof, ...]:
+        now = _held(model)
+        other = [name for name in {**self._held, **now} if not _is_same(self._held.get(name), now.get(name))]
+        if other:
+            raise EditError(
+                f"The values were to stay, but `{other[0]}` was changed. This is a defect of modelview, which you may "
+                "report with the recipe."
+            )
+        return (Proof("the parameters and buffers", f"all {len(now):,} of them", 0.0),)
 
     def _compared(self, what: str, one: Any, other: Any) -> Proof:
         ours, theirs = list(tensors(one)), list(tensors(other))
@@ -108,6 +128,16 @@ def _run(model: nn.Module, source: Source, values: tuple[Tensor, ...]) -> Any:
     finally:
         for module, training in was.items():
             module.training = training
+
+
+def _held(model: nn.Module) -> dict[str, tuple[Tensor, int]]:
+    """Every parameter and buffer, with how often it was written to."""
+    every = (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))
+    return {name: (tensor, tensor._version) for name, tensor in every}
+
+
+def _is_same(one: tuple[Tensor, int] | None, other: tuple[Tensor, int] | None) -> bool:
+    return one is not None and other is not None and one[0] is other[0] and one[1] == other[1]
 
 
 def _keep(values: list[Any], module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001

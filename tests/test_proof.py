@@ -8,11 +8,24 @@ import pytest
 import torch
 from torch import nn
 
-from modelview import AddInput, AddOutputs, Detach, InsertLayer, Layer, Prefix, Recipe, Rename, SwapHead, Truncate
+from modelview import (
+    AddInput,
+    AddOutputs,
+    Detach,
+    Freeze,
+    InsertLayer,
+    Layer,
+    LearningRates,
+    Prefix,
+    Recipe,
+    Rename,
+    SwapHead,
+    Truncate,
+)
 from modelview.edits.base import Edit
 from modelview.errors import EditError
 from modelview.export.base import export
-from modelview.proof import SAME_OUTPUT, Promise, Witness
+from modelview.proof import SAME_OUTPUT, UNTOUCHED, Promise, Proof, Witness
 from modelview.recipe import _PROOFS
 from modelview.sources.torchvision import Torchvision
 
@@ -110,3 +123,37 @@ def test_it_goes_with_the_recipe(tmp_path: Path) -> None:
     assert rows[0]["what"] == "the output and `features.3` of the model before"
     assert rows[0]["largest_difference"] == 0
     assert Recipe.from_json(path.read_text()) == recipe
+
+
+@pytest.mark.parametrize("edit", [Freeze("features"), LearningRates()], ids=repr)
+def test_what_touches_nothing_is_proved_without_a_pass(edit: Edit, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = BASE.then(edit)
+    _PROOFS.clear()
+    monkeypatch.setattr("modelview.proof._run", None)
+    recipe.build()
+    assert recipe.proofs() == ((Proof("the parameters and buffers", "all 52 of them", 0.0),),)
+
+
+def _written(model: nn.Module) -> None:
+    with torch.no_grad():
+        next(model.parameters()).mul_(1.0)
+
+
+def _replaced(model: nn.Module) -> None:
+    first = model.get_submodule("features.0")
+    first.weight = nn.Parameter(first.weight.detach().clone())  # type: ignore[operator, union-attr]
+
+
+def _dropped(model: nn.Module) -> None:
+    model.get_submodule("features.0").register_parameter("weight", None)
+
+
+@pytest.mark.parametrize("change", [_written, _replaced, _dropped])
+def test_that_something_was_touched_is_seen(change: Any) -> None:
+    model = BASE.build()
+    witness = Witness(UNTOUCHED, BASE.source, BASE.example, BASE.example)
+    witness.before(model)
+    assert witness.after(model.requires_grad_(False))
+    change(model)
+    with pytest.raises(EditError, match=r"The values were to stay, but `features\.0\.weight` was changed"):
+        witness.after(model)

@@ -13,7 +13,7 @@ from modelview.edits.norms import Fixing, plan_fixing, whole_norms
 from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath, Pattern
 from modelview.names import matches, select, unknown
-from modelview.proof import SAME_OUTPUT, Promise
+from modelview.proof import UNTOUCHED, Promise
 from modelview.script import Code, reference
 from modelview.structure import Structure
 from modelview.trace.records import Call
@@ -211,7 +211,7 @@ def _switch(model: nn.Module, names: set[str], *, on: bool) -> Change:
         return other
 
     code = Code(_statements(model, names, on=on))
-    return Change(f"{count:,} parameters {verb}", apply, code, promise=SAME_OUTPUT)
+    return Change(f"{count:,} parameters {verb}", apply, code, promise=UNTOUCHED)
 
 
 def _statements(model: nn.Module, names: set[str], *, on: bool) -> tuple[str, ...]:

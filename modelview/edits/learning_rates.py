@@ -14,7 +14,7 @@ from modelview.errors import EditError
 from modelview.fields import Ask
 from modelview.layout import laid_out
 from modelview.names import matches, select, short, unknown
-from modelview.proof import SAME_OUTPUT
+from modelview.proof import UNTOUCHED
 from modelview.script import Code, quoted, reference
 from modelview.structure import Structure
 
@@ -68,7 +68,7 @@ class LearningRates(Edit):
             lambda model: model,
             self._code(before.model, chosen),
             self._notes(before.model, len(trainable)),
-            promise=SAME_OUTPUT,
+            promise=UNTOUCHED,
             closing=Closing(chosen, self._code),
         )
 
