@@ -33,7 +33,7 @@ class DeleteLayer(Edit):
     """Take the module at `path` out: its row where it stands in a Sequential, else an Identity takes its place.
 
     renumber: later rows of a Sequential of numbers move up, as `del` does; off, they keep their names.
-    adapt: what is done where its neighbours no longer fit: "next" gives the next layer the width that comes, new
+    adapt: what is done where its neighbours no longer fit: "next" gives each layer behind it the width that comes, new
     weights with it; "1x1" puts a convolution of one pixel, or a Linear, in its place; "input" lets the model begin
     with what came out of the layer, which was its first. The other layers keep their weights.
     """

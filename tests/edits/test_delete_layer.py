@@ -269,6 +269,24 @@ def test_ways_that_would_work_are_offered(recipe: Recipe, path: str, adapts: lis
     assert DeleteLayer(path, adapt="next").remedies(structure_of(recipe)) == ()
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "name", ["alexnet", "densenet121", "efficientnet_b0", "googlenet", "mc3_18", "mnasnet0_5", "mobilenet_v2", "vgg11"]
+)
+def test_each_child_is_adapted_to_or_a_way_that_works_is_named(name: str) -> None:
+    recipe = opened(name)
+    calls = structure_of(recipe).trace.calls
+    for path in dict.fromkeys(call.path for call in calls if call.path and call.path.count(".") < 2):
+        try:
+            recipe.then(DeleteLayer(path, adapt="next")).check()
+        except EditError as error:
+            said = str(error)
+            if "try 1x1" in said:
+                assert recipe.then(DeleteLayer(path, adapt="1x1")).check().output == recipe.check().output, said
+            else:
+                assert said.startswith(("No layer with weights", f"`{path}` is an Identity")) or "nstead" in said, said
+
+
 @pytest.mark.parametrize(
     ("recipe", "fields", "message"),
     [
