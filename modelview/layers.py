@@ -20,13 +20,17 @@ _VISION = {n: getattr(ops, n) for n in ("FrozenBatchNorm2d", "Permute", "Squeeze
 KNOWN: dict[str, Any] = _TORCH | _VISION
 """Every class that a layer may be: torch.nn's, and a few of torchvision.ops that models are made of."""
 
-_WIDTHS: dict[str, tuple[tuple[str, ...], int]] = {
-    "Linear": (("in_features", "out_features"), -1),
-    "Conv": (("in_channels", "out_channels"), 1),
-    "BatchNorm": (("num_features",), 1),
-    "InstanceNorm": (("num_features",), 1),
+_WIDTHS: dict[str, tuple[tuple[str, ...], int, int]] = {
+    "Linear": (("in_features", "out_features"), 0, -1),
+    "Conv": (("in_channels", "out_channels"), 0, 1),
+    "BatchNorm": (("num_features",), 0, 1),
+    "FrozenBatchNorm": (("num_features",), 0, 1),
+    "InstanceNorm": (("num_features",), 0, 1),
+    "GroupNorm": (("num_channels",), 1, 1),
+    "LayerNorm": (("normalized_shape",), 0, -1),
+    "RMSNorm": (("normalized_shape",), 0, -1),
 }
-"""The arguments of a class that say how many channels go in and come out, and their axis."""
+"""The arguments of a class that say how many channels go in and come out, the place of the first, and their axis."""
 
 _ABSTRACT = {"Module", "Container", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"}
 _ABSTRACT |= {name for name in KNOWN if name.startswith("Lazy")}  # these have no shapes before they have run
@@ -85,15 +89,29 @@ class Layer:
         Layer(text='Conv2d(64, 128, 7, stride=2)')
         """
         name, args, kwargs = self.parts()
-        names, axis = next((row for kind, row in _WIDTHS.items() if name.startswith(kind)), ((), 0))
-        for position, (keyword, shape) in enumerate(zip(names, (inputs, outputs), strict=False)):
+        names, first, axis = _widths_of(name)
+        for position, (keyword, shape) in enumerate(zip(names, (inputs, outputs), strict=False), start=first):
             if not isinstance(shape, tuple) or len(shape) < 2 or not isinstance(shape[axis], int):
                 return None
+            given = kwargs.get(keyword, args[position] if position < len(args) else None)
+            width = shape[-len(given) :] if axis == -1 and isinstance(given, tuple) else shape[axis]
             if keyword in kwargs or position > len(args):
-                kwargs[keyword] = shape[axis]
+                kwargs[keyword] = width
             else:
-                args[position : position + 1] = [shape[axis]]
+                args[position : position + 1] = [width]
         return self.called(name, args, kwargs) if names else None
+
+    @property
+    def leaves_widths_open(self) -> bool:
+        """Whether none of its widths is given."""
+        name, args, kwargs = self.parts()
+        names, first, _ = _widths_of(name)
+        return bool(names) and len(args) <= first and not kwargs.keys() & set(names)
+
+    @property
+    def takes_last(self) -> bool:
+        """Whether the channels that it takes are the last axis."""
+        return _widths_of(self.parts()[0])[2] == -1
 
     def build(self) -> nn.Module:
         """The layer with random weights. Raises EditError where the class does not take the arguments."""
@@ -191,6 +209,10 @@ def widths(module: Any) -> tuple[int, int]:
     if isinstance(module, nn.Linear):
         return module.in_features, module.out_features
     return module.in_channels, module.out_channels
+
+
+def _widths_of(name: str) -> tuple[tuple[str, ...], int, int]:
+    return next((row for kind, row in _WIDTHS.items() if name.startswith(kind)), ((), 0, 1))
 
 
 def describe(module: nn.Module) -> str:

@@ -28,6 +28,17 @@ class Code:
     constants: tuple[str, ...] = ()
 
 
+def together(codes: Iterable[Code]) -> Code:
+    """What all of them add, in turn."""
+    codes = list(codes)
+    return Code(
+        tuple(line for code in codes for line in code.statements),
+        tuple(text for code in codes for text in code.definitions),
+        tuple(line for code in codes for line in code.imports),
+        tuple(line for code in codes for line in code.constants),
+    )
+
+
 def script(title: str, parts: Iterable[Code], main: Iterable[str]) -> str:
     """A module with the docstring `title`, a function `build_model()`, and `main` run as a script."""
     parts = list(parts)

@@ -18,6 +18,18 @@ Moves = tuple[tuple[str, str], ...]
 """Paths and new paths of modules, the deepest first; "" for one that is gone."""
 
 
+def path_after(path: str, moves: Moves) -> str | None:
+    """What is at `path` or below it, as it is called after the moves; None if it is gone.
+
+    >>> path_after("a.conv", (("a", "net.a"),)), path_after("b", (("a", ""),)), path_after("a.conv", (("a", ""),))
+    ('net.a.conv', 'b', None)
+    """
+    for old, new in moves:
+        if path == old or path.startswith(f"{old}."):
+            return new + path[len(old) :] if new else None
+    return path
+
+
 class Structure:
     """A model on meta in eval mode, shared between everybody who looks: read it, never change it.
 
@@ -79,14 +91,10 @@ class Structure:
 
     def now(self, path: str) -> str | None:
         """The path of a module that the source has at `path`, by the names that edits gave it; None if it is gone."""
+        found: str | None = path
         for moves in self.moved:
-            above = next((old for old, _ in moves if path == old or path.startswith(f"{old}.")), None)
-            if above is None:
-                continue
-            if not (new := dict(moves)[above]):
-                return None
-            path = new + path[len(above) :]
-        return path if path in self._paths else None
+            found = found and path_after(found, moves)
+        return found if found in self._paths else None
 
     def calls(self, path: str) -> list[Call]:
         """The calls of the module at `path` in the example pass, under whatever name it was recorded."""

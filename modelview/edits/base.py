@@ -1,14 +1,13 @@
 """What an edit is, and the registry that finds every edit in this folder."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, ClassVar, Literal, get_type_hints
 
 from torch import nn
 
-from modelview.edits.closing import Closing
 from modelview.errors import EditError
 from modelview.fields import misfit
 from modelview.names import short
@@ -19,6 +18,21 @@ from modelview.sources.base import Shape
 from modelview.structure import Structure
 
 EDITS: Registry[type["Edit"]] = Registry("edit", "modelview.edits")
+
+
+Groups = Mapping[str, list[str]]
+"""Names of parameters, by what the group is called."""
+
+
+@dataclass(frozen=True)
+class Closing:
+    """Code that is written for the finished model.
+
+    groups: as they are when the edit is made. code: what is written, of a model and the groups as they are there.
+    """
+
+    groups: Groups
+    code: Callable[[nn.Module, Groups], Code]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from torch import nn
 
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.edits.bridging import bridge
-from modelview.edits.fitting import changed, fitted_behind
+from modelview.edits.changed import changed
+from modelview.edits.fitting import fitted_behind
 from modelview.edits.neighbours import Place, Rows, heads_after, moved_heads, place_of
 from modelview.edits.replace_layer import placing, put
 from modelview.errors import EditError
@@ -59,7 +60,7 @@ class DeleteLayer(Edit):
         if self.adapt == "next":
             return self._with_next(before, deleted, self._only_call(before))
         if self.adapt == "input":
-            return self._begun(deleted, before, self._only_call(before))
+            return self._begun(before, deleted, self._only_call(before))
         return deleted
 
     def _require_one_kind(self, before: Structure) -> None:
@@ -206,13 +207,13 @@ class DeleteLayer(Edit):
         """What may be done instead, and what it comes to."""
         if call := self._single_call(before):
             yield "try 1x1", partial(self._substituted, before, call)
-            yield "try input", lambda: self._begun(self._deleted(before), before, call)
+            yield "try input", lambda: self._begun(before, self._deleted(before), call)
         elif self.adapt:
             yield "delete it without adapting", partial(self._deleted, before)
         if parent := self.path.rpartition(".")[0]:
             yield f"delete what holds it, `{parent}`", partial(DeleteLayer(ModulePath(parent))._deleted, before)
 
-    def _begun(self, deleted: Change, before: Structure, call: Call) -> Change:
+    def _begun(self, before: Structure, deleted: Change, call: Call) -> Change:
         first = [shape for shape in before.example if shape == call.inputs]
         if len(before.example) != 1 or not first:
             raise EditError(f"`{self.path}` is not what takes the input, so the model cannot begin behind it.")

@@ -1,29 +1,19 @@
 """Layers that take the width that comes, found in one pass in which each takes it as it is called."""
 
-import copy
 from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
 from modelview.edits.base import Change
+from modelview.edits.changed import changed
 from modelview.edits.refitting import as_text
 from modelview.errors import EditError
 from modelview.layers import KNOWN, Layer, plain_kind, written
-from modelview.meta import building, to_meta
 from modelview.structure import Structure
 from modelview.trace.run import materialised
 
 _NORMS = ("BatchNorm", "InstanceNorm", "FrozenBatchNorm", "GroupNorm", "LayerNorm", "RMSNorm")
-
-
-def changed(before: Structure, change: Change) -> Structure:
-    """The model with the change, on meta."""
-    with building():
-        model = to_meta(change.apply(copy.deepcopy(before.model))).eval()
-    example = before.example if change.example is None else change.example
-    heads = before.heads if change.heads is None else change.heads
-    return Structure(model, before.source, heads, example, moved=(*before.moved, change.moved))
 
 
 def fitted_behind(before: Structure, change: Change) -> tuple[Structure, dict[str, Layer]]:
@@ -87,7 +77,7 @@ def with_inputs(path: str, module: nn.Module, shape: tuple[int, ...]) -> Layer |
         if len(shape) == module.weight.dim() and shape[1] != module.in_channels:
             layer = _convolution(_text(path, module), module, shape[1])
     elif kind.startswith(_NORMS) and len(shape) > 1:
-        layer = _norm(as_text(path, module), shape)
+        layer = as_text(path, module).with_widths(shape, shape)
         layer = None if layer == as_text(path, module) else layer
     return layer
 
@@ -107,15 +97,3 @@ def _convolution(layer: Layer, module: Any, channels: int) -> Layer | None:
         layer = Layer.called(name, args, {**kwargs, "groups": channels})
         outputs = outputs // module.in_channels * channels
     return layer.with_widths((1, channels), (1, outputs))
-
-
-def _norm(layer: Layer, shape: tuple[int, ...]) -> Layer:
-    """The norm for what has this shape."""
-    name, args, kwargs = layer.parts()
-    if name.startswith(("LayerNorm", "RMSNorm")):
-        args[0] = shape[-len(args[0]) :] if isinstance(args[0], tuple) else shape[-1]
-    elif name.startswith("GroupNorm"):
-        args[1] = shape[1]
-    else:
-        args[0] = shape[1]
-    return Layer.called(name, args, kwargs)

@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar
 from modelview.edits.base import EDITS, Change, Edit
 from modelview.edits.naming import as_layer, require_names
 from modelview.edits.neighbours import (
-    TAKES_LAST,
     Place,
     Rows,
     chained,
@@ -68,17 +67,16 @@ class InsertLayer(Edit):
 
     def _require_channels_where_taken(self, before: Structure, layers: dict[str, Layer]) -> None:
         """Raises EditError where a width that was left open would be that of another axis than the channels'."""
-        left_open = layers.get("after", self.layer) != self.layer
-        if not left_open or self.layer.parts()[0].endswith("Linear"):
+        if layers.get("after", self.layer) == self.layer or self.layer.parts()[0].endswith("Linear"):
             return
         call, kind = called(before, self.path)[-1], self.layer.parts()[0]
         shape, axis = call.outputs, channel_axis(before.trace, call.result[0]) if call.result else 1
-        if kind in TAKES_LAST and axis != len(shape) - 1:
+        if self.layer.takes_last and axis != len(shape) - 1:
             raise EditError(
                 f"`{self.path}` returns {text(shape)}, with its {shape[axis]:,} channels second, and {kind} takes them "
                 f"last: insert GroupNorm(1, {shape[axis]}), or write the width."
             )
-        if kind not in TAKES_LAST and axis != 1:
+        if not self.layer.takes_last and axis != 1:
             raise EditError(
                 f"`{self.path}` returns {text(shape)}, with its {shape[axis]:,} channels last, and {kind} takes them "
                 f"second: insert LayerNorm({shape[axis]}), or write the width."

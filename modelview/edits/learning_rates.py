@@ -7,8 +7,7 @@ from typing import Annotated, ClassVar
 
 from torch import nn
 
-from modelview.edits.base import EDITS, Change, Edit
-from modelview.edits.closing import Closing, Groups
+from modelview.edits.base import EDITS, Change, Closing, Edit, Groups
 from modelview.edits.naming import several
 from modelview.errors import EditError
 from modelview.fields import Ask

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from torch import nn
 
@@ -12,12 +12,10 @@ from modelview.errors import EditError
 from modelview.heads import head_paths
 from modelview.layers import Layer
 from modelview.script import Code, quoted, reference
-from modelview.structure import Structure
+from modelview.structure import Structure, path_after
 from modelview.trace.shapes import is_shape, text
 
 Row = TypeVar("Row")
-TAKES_LAST = frozenset({"LayerNorm", "RMSNorm"})
-"""Norms over the last axis."""
 _IMPORT = "from collections import OrderedDict"
 
 
@@ -75,25 +73,12 @@ def fitted(layer: Layer, shape: object) -> Layer:
     try:
         layer.planned()
     except EditError:
-        widened = _with_norm(layer, shape) or layer.with_widths(shape, shape)
-        if widened is None or (layer.parts()[1] and layer.parts()[0] != "GroupNorm"):  # widths given stay what they are
+        widened = layer.with_widths(shape, shape) if layer.leaves_widths_open else None
+        if widened is None:
             raise
         widened.planned()
         return widened
     return layer
-
-
-def _with_norm(layer: Layer, shape: Any) -> Layer | None:
-    """A norm that left its width open, with the last axis or, in groups, the second; None for other layers."""
-    name, args, kwargs = layer.parts()
-    if not isinstance(shape, tuple) or len(shape) < 2:
-        return None
-    if name in TAKES_LAST and not args and "normalized_shape" not in kwargs:
-        return Layer.called(name, [shape[-1]], kwargs)
-    groups = args[:1] or [kwargs.pop("num_groups", None)]
-    if name == "GroupNorm" and len(args) < 2 and type(groups[0]) is int and "num_channels" not in kwargs:
-        return Layer.called(name, [*groups, shape[1]], kwargs)
-    return None
 
 
 @dataclass(frozen=True)
@@ -198,11 +183,5 @@ def _of_the_source(before: Structure) -> bool:
 def moved_heads(before: Structure, moved: dict[str, str]) -> tuple[str, ...] | None:
     """The heads when modules have moved to other paths, "" being nowhere; None where that touches none."""
     heads = head_paths(before)
-    found = []
-    for head in heads:
-        above = next((path for path in moved if head == path or head.startswith(f"{path}.")), None)
-        if above is None:
-            found.append(head)
-        elif moved[above]:
-            found.append(moved[above] + head[len(above) :])
-    return tuple(found) if tuple(found) != heads else None
+    found = tuple(filter(None, (path_after(head, tuple(moved.items())) for head in heads)))
+    return found if found != heads else None

@@ -15,7 +15,7 @@ from modelview.fields import Ask
 from modelview.names import short
 from modelview.proof import SAME_OUTPUT
 from modelview.rewrite import Rewired, Wiring, camel, plan_rewiring
-from modelview.script import Code, quoted
+from modelview.script import Code, quoted, together
 from modelview.structure import Structure
 
 MOST_NAMES = 8
@@ -87,9 +87,4 @@ def _held(model: nn.Module, names: list[str]) -> tuple[Apply, Code]:
             model = rewired.apply(model)
         return model
 
-    codes = [rewired.code for rewired in planned]
-    return apply, Code(
-        tuple(line for code in codes for line in code.statements),
-        tuple(text for code in codes for text in code.definitions),
-        tuple(line for code in codes for line in code.imports),
-    )
+    return apply, together(rewired.code for rewired in planned)

@@ -11,6 +11,7 @@ from modelview.edits.naming import USED
 from modelview.errors import EditError
 from modelview.names import is_name
 from modelview.rewrite import Tap
+from modelview.sources.base import Shape
 from modelview.structure import Structure
 from modelview.trace.channels import channel_axis
 from modelview.trace.records import Call
@@ -47,10 +48,10 @@ def tap(before: Structure, path: str, name: str = "") -> Tap:
     return Tap(path, len(calls) - 1, len(calls), path in overwritten(before), variable)
 
 
+@lru_cache(maxsize=8)
 def n_values_in_training(before: Structure) -> int:
     """How many tensors the model returns in train mode: auxiliary heads answer only then. 1 where it cannot run so."""
-    two = [(2, *shape[1:]) for shape in before.example]  # batch-norm wants more than one value a channel
-    trace = before.run(two, train=True)
+    trace = before.run(_two(before), train=True)  # batch-norm wants more than one value a channel
     alone = trace.failed is not None or is_shape(trace.output) or not isinstance(trace.output, tuple)
     return 1 if alone else len(trace.output)
 
@@ -95,8 +96,12 @@ def _for_two(before: Structure) -> dict[str, Any]:
     """
     if before.trace.device != "meta":
         return {}
-    run = before.run([(2, *shape[1:]) for shape in before.example])
+    run = before.run(_two(before))
     return {} if run.failed is not None else {call.path: call.outputs for call in run.calls}
+
+
+def _two(before: Structure) -> list[Shape]:
+    return [(2, *shape[1:]) for shape in before.example]
 
 
 @lru_cache(maxsize=8)

@@ -1,7 +1,7 @@
 """A model's forward changed: as a module that runs, and as Python that a person would write."""
 
 from modelview.rewrite.cut import Cut, plan_cut
-from modelview.rewrite.drafting import camel, free_names, remember
+from modelview.rewrite.drafting import camel, free_names, said_out_channels, set_out_channels
 from modelview.rewrite.hands import Hand
 from modelview.rewrite.merging import merged
 from modelview.rewrite.renaming import Renaming, plan_renaming
@@ -24,5 +24,6 @@ __all__ = [
     "plan_cut",
     "plan_renaming",
     "plan_rewiring",
-    "remember",
+    "said_out_channels",
+    "set_out_channels",
 ]

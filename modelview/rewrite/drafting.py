@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import fx, nn
 from torch.fx.graph_module import _USER_PRESERVED_ATTRIBUTES_KEY
+from torch.nn.modules.conv import _ConvNd
 
 from modelview.layers import Layer
 from modelview.rewrite.holding import as_module, hold
@@ -60,6 +61,12 @@ def class_name(name: str, base: str) -> str:
         return short
     last = base[len(short) :]
     return f"{short}{int(last) + 1 if last.isdigit() else 2}"
+
+
+def said_out_channels(model: nn.Module) -> int | None:
+    """How many channels come out, as the attribute says; a convolution has it for itself."""
+    said: Any = getattr(model, "out_channels", None)
+    return said if type(said) is int and not isinstance(model, _ConvNd) else None
 
 
 def set_out_channels(model: nn.Module, out_channels: int) -> None:

@@ -11,7 +11,15 @@ from torch import fx, nn
 
 from modelview.errors import EditError
 from modelview.layers import Layer
-from modelview.rewrite.drafting import Draft, Tail, class_name, free_names, remember
+from modelview.rewrite.drafting import (
+    Draft,
+    Tail,
+    class_name,
+    free_names,
+    remember,
+    said_out_channels,
+    set_out_channels,
+)
 from modelview.rewrite.hands import Drawing
 from modelview.rewrite.hooking import hooked_class
 from modelview.rewrite.rewired_code import composed_code, hooked_code, inherited_code
@@ -223,8 +231,8 @@ def _wrapper(model: nn.Module, name: str) -> nn.Module:
 
 def _keep_numbers(host: nn.Module, made: nn.Module, *, width: bool) -> None:
     """What the model says of itself: of which version its state_dict is, and how many channels come out."""
-    said = getattr(host, "out_channels", None)
-    if width and isinstance(said, int) and not isinstance(host, nn.modules.conv._ConvNd):
-        remember(made, "out_channels", said)
+    said = said_out_channels(host)
+    if width and said is not None:
+        set_out_channels(made, said)
     if host._version != made._version:
         remember(made, "_version", host._version)

@@ -128,7 +128,7 @@ class Recorder(TorchFunctionMode):
         for tensor in made:
             shapes.append(tuple(tensor.shape))
             if id(tensor) not in self.parameters:
-                if MARK not in tensor.__dict__:
+                if self.made(tensor) is None:
                     self.allocated += tensor.nbytes
                 tensor.__dict__[MARK] = self.first + index
         self.ops.append(Op(index, name, call, path, sources, tuple(shapes), macs, axes))

@@ -169,7 +169,6 @@ def test_each_field_says_what_it_takes(name: str, field: str) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda: mv.Truncate("layer1", pool="yes"), "Truncate: `pool` is True or False; got 'yes'."),  # type: ignore[arg-type]
         (lambda: mv.Truncate("layer1", call="1"), "Which call is a whole number, -1 for the last; got '1'."),  # type: ignore[arg-type]
         (lambda: mv.Detach(3), "Detach: `path` is a text; got 3."),  # type: ignore[arg-type]
         (lambda: mv.Freeze("fc", batchnorm=3), "Freeze: `batchnorm` is a text; got 3."),  # type: ignore[arg-type]

@@ -92,6 +92,16 @@ def test_the_groups_go_where_later_edits_put_them(edits: tuple[Edit, ...], body:
         assert rate == wanted, name
 
 
+@pytest.mark.parametrize("renumber", [True, False])
+def test_what_takes_the_name_of_a_layer_that_is_gone_is_not_of_its_group(renumber: bool) -> None:
+    recipe = SQUEEZENET.then(groups(("features.10", "0.1"), ("features.11", "0.2")))
+    recipe = recipe.then(mv.DeleteLayer("features.10", renumber=renumber))
+    check_recipe(recipe)
+    name = f"features.{10 if renumber else 11}."
+    assert {n for n, rate in rates(recipe).items() if rate != 1e-5} == {n for n in rates(recipe) if n.startswith(name)}
+    assert set(rates(recipe).values()) == {1e-5, 0.2}
+
+
 def test_new_layers_in_a_group_that_was_everything_are_of_it() -> None:
     recipe = SQUEEZENET.then(groups(("*", "0.1"))).then(SwapHead(3)).then(mv.AddInput("age", num_outputs=2))
     assert set(rates(recipe).values()) == {0.1}
