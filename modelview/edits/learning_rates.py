@@ -112,7 +112,7 @@ class LearningRates(Edit):
         frozen = f"; the {n_all - n_trainable:,} frozen ones are left out" if n_trainable < n_all else ""
         return (
             f"The model stays as it is. `make_optimizer` in the code gives {n_trainable:,} parameters to the "
-            f"optimizer, each once{frozen}. What later edits rename or put in place of others, it follows.",
+            f"optimizer, each once{frozen}. It follows what later edits rename or replace.",
         )
 
     def _code(self, model: nn.Module, groups: Groups) -> Code:

@@ -48,6 +48,19 @@ class Export(ABC):
         return ""
 
 
+class TextExport(Export):
+    """A format that is text, for which no weights are needed."""
+
+    needs_weights: ClassVar[bool] = False
+
+    @abstractmethod
+    def text(self, recipe: Recipe) -> str:
+        """The whole file."""
+
+    def write(self, recipe: Recipe, model: nn.Module | None, path: Path) -> None:  # noqa: ARG002
+        path.write_text(self.text(recipe), encoding="utf-8")
+
+
 def export(recipe: Recipe, format: str, path: str | Path, *, model: nn.Module | None = None, **options: object) -> Path:
     """Write `recipe` to `path` and return the path. Written beside and renamed, so never half there.
 

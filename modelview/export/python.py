@@ -5,24 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from torch import nn
-
-from modelview.export.base import EXPORTS, Export
+from modelview.export.base import EXPORTS, TextExport
 from modelview.recipe import Recipe
 
 
 @EXPORTS.register("python")
 @dataclass(frozen=True)
-class PythonCode(Export):
+class PythonCode(TextExport):
     """Standalone Python with `build_model()`."""
 
     title: ClassVar[str] = "model.py"
     about: ClassVar[str] = "The code that builds the model. It needs torch and torchvision, and no modelview."
     suffix: ClassVar[str] = ".py"
-    needs_weights: ClassVar[bool] = False
 
-    def write(self, recipe: Recipe, model: nn.Module | None, path: Path) -> None:  # noqa: ARG002
-        path.write_text(recipe.code(), encoding="utf-8")
+    def text(self, recipe: Recipe) -> str:
+        return recipe.code()
 
     def needs(self, recipe: Recipe) -> str:
         files = re.findall(r"""torch\.load\((["'].*["']), map_location="cpu", weights_only=False\)""", recipe.code())

@@ -10,7 +10,7 @@ from typing import Any, cast, get_args, get_type_hints
 import streamlit as st
 
 from modelview.errors import DownloadError, ModelviewError
-from modelview.export.base import EXPORTS, Export, export, filename, made
+from modelview.export.base import EXPORTS, Export, TextExport, export, filename, made
 from modelview.recipe import Recipe, trace
 from modelview.ui import link, parts, transfers, weights
 
@@ -49,10 +49,10 @@ def card(recipe: Recipe, name: str) -> None:
         if needs := form.needs(recipe):
             st.warning(parts.sentence(needs), icon=":material/attach_file:")
         st.code(form.loading(recipe, file), language="python", wrap_lines=True)
-        if form.needs_weights:
-            _download_of_weights(recipe, name, form, file)
+        if isinstance(form, TextExport):
+            _download_of_text(recipe, name, form, file)
         else:
-            _download_of_text(recipe, name, file)
+            _download_of_weights(recipe, name, form, file)
 
 
 def _options(name: str) -> dict[str, object]:
@@ -74,8 +74,8 @@ def _options(name: str) -> dict[str, object]:
     return values
 
 
-def _download_of_text(recipe: Recipe, name: str, file: str) -> None:
-    text = recipe.code() if name == "python" else recipe.to_json() + "\n"
+def _download_of_text(recipe: Recipe, name: str, form: TextExport, file: str) -> None:
+    text = form.text(recipe)
     st.caption(f"`{file}` · {len(text.encode()):,} bytes")
     st.download_button(f"Download {file}", text, file_name=file, key=f"download_{name}", icon=":material/download:")
 
@@ -103,6 +103,7 @@ def _found(recipe: Recipe, form: Export) -> Prepared | None:
 
 
 def _prepare(recipe: Recipe, name: str, form: Export, file: str) -> Prepared | None:
+    before = recipe.proofs()
     try:
         model = weights.build(recipe)
         place = transfers.spool.place(file)
@@ -120,6 +121,8 @@ def _prepare(recipe: Recipe, name: str, form: Export, file: str) -> Prepared | N
     _prepared[recipe, form] = ready
     while len(_prepared) > MOST:
         _prepared.popitem(last=False)
+    if recipe.proofs() != before:  # the cards beside, and recipe.json, say what was proved
+        st.rerun()
     return ready
 
 

@@ -6,8 +6,10 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from modelview.edits.prefix import Prefix
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
+from modelview.export.recipe import RecipeDocument
 from modelview.recipe import Recipe
 from modelview.sources.torchvision import Torchvision
 from modelview.ui import transfers
@@ -46,6 +48,19 @@ def test_a_prepared_file_is_read_back_and_can_be_fetched() -> None:
     grant = next(reversed(transfers.spool._grants.values()))
     assert grant.name == "squeezenet1_1_state_dict.pth"
     assert torch.load(grant.path, weights_only=True)["classifier.1.bias"].shape == (4,)
+
+
+def test_what_preparing_proves_is_said_at_once() -> None:
+    recipe = Recipe(Torchvision("squeezenet1_1", seed=11)).then(Prefix("module."))
+    at = opened(recipe)
+    assert any("compared when the weights are first made" in caption.value for caption in at.sidebar.caption)
+    (size,) = (caption.value for caption in at.caption if "_recipe.json" in caption.value)
+    assert size.endswith(f"{len(recipe.to_json()) + 1} bytes")
+    at.button(key="prepare_state_dict").click().run()
+    assert any("Proved: the output, equal to the last bit" in caption.value for caption in at.sidebar.caption)
+    (size,) = (caption.value for caption in at.caption if "_recipe.json" in caption.value)
+    assert size.endswith(f"{len(RecipeDocument().text(recipe))} bytes")
+    assert "largest_difference" in RecipeDocument().text(recipe)
 
 
 def test_what_cannot_be_pickled_whole_says_what_to_take_instead() -> None:
