@@ -98,7 +98,8 @@ class AddOutputs(Edit):
             raise EditError(f"`{twice[0]}` stands twice among the outputs; each is returned once.")
         names = self.names or self.paths
         if len(names) != len(self.paths):
-            raise EditError(f"There are {len(self.paths)} modules and {len(names)} names; give each its own.")
+            given, wanted = counted(len(names), "name"), counted(len(self.paths), "module")
+            raise EditError(f"There are {given} for {wanted}; give each its own.")
         if wrong := [name for name in self.names or () if not isinstance(name, str) or not name]:
             raise EditError(f"The name of an output is a text that says something, such as layer1; got {wrong[0]!r}.")
         final = before.trace.output

@@ -284,7 +284,7 @@ def test_what_it_says() -> None:
         (
             RESNET,
             {"paths": "layer1", "names": ("a", "b")},
-            "There are 1 modules and 2 names; give each its own.",
+            "There are 2 names for 1 module; give each its own.",
         ),
         (
             RESNET,

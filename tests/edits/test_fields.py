@@ -54,7 +54,7 @@ REFUSED: dict[tuple[str, str], tuple[Any, str]] = {
     ("add_input", "softmax"): (2, "Add input: `softmax` is True or False; got 2."),
     ("add_input", "holder"): ("1", "A layer's name is a Python name, such as fc1; got '1'."),
     ("add_outputs", "paths"): (("layer9",), "No module is called 'layer9'. Did you mean 'layer4' or 'layer3'?"),
-    ("add_outputs", "names"): (("a", "b"), "There are 1 modules and 2 names; give each its own."),
+    ("add_outputs", "names"): (("a", "b"), "There are 2 names for 1 module; give each its own."),
     ("add_outputs", "form"): ("list", "No form is called 'list'. Did you mean 'tuple' or 'dict'?"),
     ("add_outputs", "keep_final"): ("no", "Add outputs: `keep_final` is True or False; got 'no'."),
     ("append", "layers"): ((), "Name a layer to append, such as fc = Linear(1000, 10)."),
