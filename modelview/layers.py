@@ -170,7 +170,7 @@ def only_call(text: str) -> tuple[ast.Call, str]:
 
 
 def not_taken(name: str, made: Any, error: Exception) -> EditError:
-    """The error for a class `made`, called `name`, that raised `error` for its arguments."""
+    """The error for a class or function `made`, called `name`, that raised `error` for its arguments."""
     said = reason(error, 200)
     if missing := re.search(r"missing (?:a|\d+) required (?:positional |keyword-only )?arguments?: (.*)", said):
         return EditError(f"{name} also needs {missing[1]}.")
@@ -184,9 +184,9 @@ def not_taken(name: str, made: Any, error: Exception) -> EditError:
     return EditError(f"{name} does not take these arguments: {said}.")
 
 
-def _named(made: type) -> list[str]:
-    """The arguments of a class by name; those of a class that it stands on where it says only *args of its own."""
-    for kind in made.__mro__:
+def _named(made: Any) -> list[str]:
+    """The arguments of a class or function by name; those of a class that it stands on where it says only *args."""
+    for kind in getattr(made, "__mro__", (made,)):
         known = list(signature(kind).parameters.values())
         if not any(parameter.kind is Parameter.VAR_POSITIONAL for parameter in known):
             return [parameter.name for parameter in known]

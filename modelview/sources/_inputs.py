@@ -1,6 +1,7 @@
 """The shapes that torchvision's models are run on, from what their weights say about themselves."""
 
 import re
+from typing import Any
 
 from modelview.sources._builders import declared, task
 from modelview.sources._keywords import Keywords
@@ -11,7 +12,7 @@ FLOW_SIZE = (520, 960)
 DETECTION_SIZE = 800
 FRAMES = 16
 
-SIZE_KEYWORDS = ("image_size", "input_size", "spatial_size", "min_size")
+SIZE_KEYWORDS = ("image_size", "input_size", "spatial_size", "size", "min_size")
 """Keywords that settle the size of the input, in some model or other."""
 
 
@@ -39,12 +40,17 @@ def inputs(name: str, weights: str | None, keywords: Keywords) -> tuple[Shape, .
     if weights is None:  # without weights, some are built for a smaller size than the default weights'
         own = {k: declared(name)[k].default for k in ("image_size", "input_size") if k in declared(name)}
         given = {**own, **given}
-    size = next((given[k] for k in SIZE_KEYWORDS if k in given), None)
+    size = next((given[k] for k in SIZE_KEYWORDS if given.get(k) is not None), None)
     if size is not None:
         shapes = tuple((*shape[:-2], *_square(size)) for shape in shapes)
     if isinstance(frames := given.get("temporal_size"), int):
         shapes = tuple((*shape[:2], frames, *shape[-2:]) for shape in shapes)
     return shapes
+
+
+def called_with(name: str, *tensors: Any) -> tuple[Any, ...]:
+    """A detection model takes one list of images (C, H, W); the others take tensors (N, ...)."""
+    return ([image for t in tensors for image in t],) if task(name) == "detection" else tensors
 
 
 def _square(size: object) -> tuple[int, int]:

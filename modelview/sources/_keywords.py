@@ -19,7 +19,7 @@ SIMPLE: tuple[type, ...] = (bool, int, float, str)
 class Keyword:
     """One keyword of a builder or class. kind: the type of its values; choices: all of them, where they are few.
 
-    required: it has no default.
+    required: it has no default. example: what a form begins with where that is more than its default.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Keyword:
     kind: str
     choices: tuple[object, ...] = ()
     required: bool = False
+    example: Any = None
 
 
 def checked(name: str, keywords: Mapping[str, object], takes: Mapping[str, inspect.Parameter]) -> Keywords:

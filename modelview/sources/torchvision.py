@@ -18,7 +18,7 @@ from modelview.sources._catalogue import (
 )
 from modelview.sources._code import code
 from modelview.sources._construct import for_real, on_meta
-from modelview.sources._inputs import inputs
+from modelview.sources._inputs import called_with, inputs
 from modelview.sources._keywords import (
     Keyword as Keyword,
     Keywords,
@@ -96,8 +96,7 @@ class Torchvision(Source):
         return Code(constants=tuple(lines), imports=("from torchvision import models",))
 
     def arguments(self, *tensors: Any) -> tuple[Any, ...]:
-        """A detection model takes one list of images (C, H, W); the others take tensors (N, ...)."""
-        return ([image for t in tensors for image in t],) if task(self.name) == "detection" else tensors
+        return called_with(self.name, *tensors)
 
     def with_classes(self, num_classes: int) -> Source:
         if "num_classes" not in declared(self.name):

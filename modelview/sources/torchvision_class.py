@@ -1,41 +1,48 @@
 """torchvision's model classes, for what no builder makes: a ResNet of any blocks and layers, a ViT of any size."""
 
-import inspect
-import sys
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from inspect import Parameter
-from types import NoneType
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from torch import nn
-from torchvision import models
+from torch.nn.modules.conv import _ConvNd
 
 from modelview.errors import EditError
-from modelview.layers import KNOWN
-from modelview.names import short, unknown
 from modelview.script import WIDTH, Code, quoted
 from modelview.seeds import require_seed
-from modelview.sources import _builders
-from modelview.sources._keywords import SIMPLE, Keyword, Keywords, checked, keyword
-from modelview.sources._making import for_real, on_meta, require_known, require_number
+from modelview.sources._class_arguments import (
+    builder_of,
+    canonical,
+    class_called,
+    classes,
+    expression,
+    form_row,
+    given,
+    parameters as parameters,
+    said,
+)
+from modelview.sources._class_examples import EXAMPLES as EXAMPLES
+from modelview.sources._expressions import Called, Expression
+from modelview.sources._inputs import SIZE_KEYWORDS, called_with, inputs
+from modelview.sources._keywords import Keyword, Keywords, checked, require_classes
+from modelview.sources._making import for_real, on_meta, require_known
+from modelview.sources._vocabulary import public_module
 from modelview.sources.base import SOURCES, Progress, Shape, Source
 from modelview.sources.torchvision import torchvision
 
-SIDES = {"Inception3": 299}
-SIDE = 224
-FEW = 4
-"""So many classes are named one by one where one of them is to be given."""
-MOST_IN_LIST = 100_000
-"""Numbers in lists are layers and widths; a larger one is a slip that would take minutes to fail."""
+COUNTING = {"DeepLabHead": "num_classes", "FCNHead": "channels"}
+"""What says the number of classes where the model's class does not: a parameter of what it is given as classifier."""
 
 
 @SOURCES.register("torchvision_class")
 @dataclass(frozen=True)
 class TorchvisionClass(Source):
-    """A class of torchvision.models called with plain values; where it takes a class, that is given by its name.
+    """A class of torchvision.models with its arguments: plain values, and as Python whatever is none.
 
+    Where it takes a class, that is given by its name, or as `partial(...)` of one; where it takes objects, by calls
+    such as `CNBlockConfig(96, 192, 3)`. Such text is read, never run: it may call torch's layers, torchvision's
+    classes and builders, and a few functions, all without weights.
     Raises UnknownName for names, EditError for keywords that it does not take or lacks.
 
     >>> source = TorchvisionClass("ResNet", (("block", "Bottleneck"), ("layers", (3, 24, 36, 3))))
@@ -50,14 +57,13 @@ class TorchvisionClass(Source):
     def __post_init__(self) -> None:
         require_seed(self.seed)
         takes = parameters(self.name)
-        given = dict(self.keywords)
-        require_known(self.name, given, tuple(takes))
-        if missing := [name for name, p in takes.items() if p.default is Parameter.empty and name not in given]:
-            raise EditError(f"{self.name} needs {' and '.join(missing)}. {_said(takes[missing[0]], self.name)}")
-        object.__setattr__(self, "keywords", checked(self.name, given, takes))
-        for name, value in self.keywords:
-            _require_counts(takes[name], value)
-            _value(takes[name], value, self.name)
+        asked = dict(self.keywords)
+        require_known(self.name, asked, tuple(takes))
+        if missing := [name for name, p in takes.items() if p.default is Parameter.empty and name not in asked]:
+            raise EditError(f"{self.name} needs {' and '.join(missing)}. {said(takes[missing[0]], self.name)}")
+        plain = checked(self.name, asked, takes)
+        found = tuple((name, canonical(takes[name], value, self.name)) for name, value in plain)
+        object.__setattr__(self, "keywords", found)
 
     @property
     def title(self) -> str:
@@ -65,13 +71,19 @@ class TorchvisionClass(Source):
 
     @property
     def origin(self) -> str:
-        return f"torchvision · {short(self._call)} · random weights, seed {self.seed}"
+        call = f"{self._call} · " if len(self._call) <= WIDTH else ""
+        return f"torchvision · {call}random weights, seed {self.seed}"
 
     @property
     def example(self) -> tuple[Shape, ...]:
-        given = dict(self.keywords)
-        side: Any = given.get("image_size", given.get("input_size", SIDES.get(self.name, SIDE)))
-        return ((1, 3, *(side if isinstance(side, tuple) else (side, side))),)
+        takes, asked = parameters(self.name), dict(self.keywords)
+        sizes = {k: given(takes[k], asked.get(k, takes[k].default), self.name) for k in SIZE_KEYWORDS if k in takes}
+        usual = inputs(builder_of(self.name), None, tuple({**asked, **sizes}.items()))
+        channels = _in_channels(self) if any(self._expressions().values()) else 3
+        return tuple((1, channels, *shape[2:]) for shape in usual)
+
+    def arguments(self, *tensors: Any) -> tuple[Any, ...]:
+        return called_with(builder_of(self.name), *tensors)
 
     def structure(self) -> nn.Module:
         return on_meta(self._call, partial(self._make, init=False))
@@ -80,81 +92,66 @@ class TorchvisionClass(Source):
         return for_real(self._call, partial(self._make, init=True), self.seed)
 
     def code(self) -> Code:
-        line = f"model = models.{self._call}"
+        line = f"model = {self._spelled}({', '.join(f'{k}={v}' for k, v in self._written().items())})"
         if len(line) > WIDTH - 20:
             arguments = (f"    {name}={value}," for name, value in self._written().items())
-            line = "\n".join([f"model = models.{self.name}(", *arguments, ")"])
-        takes = parameters(self.name)
-        classes = [_value(takes[k], v, self.name) for k, v in self.keywords if _takes_class(takes[k])]
-        return Code((line,), imports=("from torchvision import models", *map(_import, classes)))
+            line = "\n".join([f"model = {self._spelled}(", *arguments, ")"])
+        imports = [line for found in self._expressions().values() if found for line in found.imports]
+        return Code((line,), imports=("from torchvision import models", *imports))
 
     def with_classes(self, num_classes: int) -> Source:
-        return replace(self, keywords=tuple({**dict(self.keywords), "num_classes": num_classes}.items()))
+        require_classes(num_classes)
+        takes, asked = parameters(self.name), dict(self.keywords)
+        if "num_classes" in takes:
+            return replace(self, keywords=tuple({**asked, "num_classes": num_classes}.items()))
+        for name, found in self._expressions().items():
+            if isinstance(found, Called) and (counting := COUNTING.get(found.word.value.__name__)):
+                asked[name] = found.with_argument(counting, num_classes).text
+        if asked == dict(self.keywords):
+            return super().with_classes(num_classes)
+        return replace(self, keywords=tuple(asked.items()))
 
     @property
     def _call(self) -> str:
         return f"{self.name}({', '.join(f'{name}={value}' for name, value in self._written().items())})"
 
+    @property
+    def _spelled(self) -> str:
+        """The class as code names it: models.ResNet, models.detection.FasterRCNN."""
+        return f"{public_module(class_called(self.name))}.{self.name}".removeprefix("torchvision.")
+
+    def _expressions(self) -> dict[str, Expression | None]:
+        takes = parameters(self.name)
+        return {name: expression(takes[name], value, self.name) for name, value in self.keywords}
+
     def _written(self) -> dict[str, str]:
         """The arguments as Python, in the order of the class's own."""
-        given = self._quietly(dict(self.keywords), init=True)
+        asked, takes = self._quietly(dict(self.keywords), init=True), parameters(self.name)
         found = {}
-        for name, parameter in parameters(self.name).items():
-            if name in given:
-                value = _value(parameter, given[name], self.name)
-                is_class = isinstance(value, type)
-                found[name] = value.__name__ if is_class else quoted(value) if isinstance(value, str) else repr(value)
+        for name in (name for name in takes if name in asked):
+            as_code = expression(takes[name], asked[name], self.name)
+            value = given(takes[name], asked[name], self.name) if as_code is None else None
+            found[name] = as_code.text if as_code else quoted(value) if isinstance(value, str) else repr(value)
         return found
 
     def _make(self, *, init: bool) -> nn.Module:
-        takes = parameters(self.name)
-        given = self._quietly(dict(self.keywords), init=init)
-        model: nn.Module = _class(self.name)(**{k: _value(takes[k], v, self.name) for k, v in given.items()})
-        return model
+        takes, asked = parameters(self.name), self._quietly(dict(self.keywords), init=init)
+        return class_called(self.name)(**{k: given(takes[k], v, self.name) for k, v in asked.items()})
 
-    def _quietly(self, given: dict[str, Any], *, init: bool) -> dict[str, Any]:
+    def _quietly(self, asked: dict[str, Any], *, init: bool) -> dict[str, Any]:
         """`init_weights` said outright where the class warns if it is left out."""
         parameter = parameters(self.name).get("init_weights")
-        return given if parameter is None else {"init_weights": init, **given}
+        return asked if parameter is None else {"init_weights": init, **asked}
 
 
-def is_class(name: str) -> bool:
-    """Whether torchvision.models has a model class of that name."""
-    found = vars(models).get(name)
-    return isinstance(found, type) and issubclass(found, nn.Module)
-
-
-@lru_cache(maxsize=1)
 def names() -> tuple[str, ...]:
-    """The classes that plain values and class names are enough for."""
-    return tuple(sorted(name for name in vars(models) if is_class(name) and not _unsayable(name)))
-
-
-def parameters(name: str) -> Mapping[str, Parameter]:
-    """What can be said to the class of that name. Raises UnknownName, EditError."""
-    if name not in names():
-        if not is_class(name):
-            raise unknown("torchvision class", name, names())
-        built = [each for each in _builders.names() if _builders.model_class(each).__name__ == name]
-        instead = f" Open one of its models instead, such as {built[0]}." if built else ""
-        raise EditError(f"{name} needs {_unsayable(name)[0]}, which cannot be written as plain values.{instead}")
-    return {p.name: p for p in _signature(name) if _takes_class(p) or _takes_plain(p.annotation)}
+    """Every class that torchvision's builders make."""
+    return tuple(classes())
 
 
 def keywords_of_class(name: str) -> tuple[Keyword, ...]:
-    """Everything that can be said to the class of that name, for a form; a class is given by its name.
-
-    Raises UnknownName, EditError.
-    """
-    return tuple(row for parameter in parameters(name).values() if (row := _keyword(parameter, name)) is not None)
-
-
-def _keyword(parameter: Parameter, name: str) -> Keyword | None:
-    if not _takes_class(parameter):
-        return keyword(parameter)
-    known = tuple(_classes(parameter, name))
-    required = parameter.default is Parameter.empty
-    return Keyword(parameter.name, None, "class", known if len(known) <= FEW else (), required)
+    """Everything that can be said to the class of that name, for a form. Raises UnknownName."""
+    return tuple(form_row(parameter, name) for parameter in parameters(name).values())
 
 
 def torchvision_class(name: str, *, seed: int = 0, **keywords: Any) -> TorchvisionClass:
@@ -169,103 +166,11 @@ def torchvision_class(name: str, *, seed: int = 0, **keywords: Any) -> Torchvisi
 
 def from_torchvision(name: str, **keywords: Any) -> Source:
     """The model of torchvision of that name, or its class called with these arguments."""
-    return torchvision_class(name, **keywords) if is_class(name) else torchvision(name, **keywords)
+    return torchvision_class(name, **keywords) if name in classes() else torchvision(name, **keywords)
 
 
-def _class(name: str) -> Callable[..., nn.Module]:
-    found: Callable[..., nn.Module] = getattr(models, name)
-    return found
-
-
-def _signature(name: str) -> list[Parameter]:
-    found = inspect.signature(_class(name)).parameters.values()
-    return [p for p in found if p.kind is p.POSITIONAL_OR_KEYWORD]
-
-
-def _unsayable(name: str) -> list[str]:
-    """What the class insists on and no plain value can be."""
-    needed = (p for p in _signature(name) if p.default is Parameter.empty)
-    return [p.name for p in needed if not (_takes_class(p) or _takes_plain(p.annotation))]
-
-
-def _kinds(annotation: Any) -> list[Any]:
-    return [kind for kind in get_args(annotation) if kind is not NoneType] if _is_optional(annotation) else [annotation]
-
-
-def _is_optional(annotation: Any) -> bool:
-    return NoneType in get_args(annotation)
-
-
-def _takes_class(parameter: Parameter) -> bool:
-    return any(get_origin(kind) in (type, Callable) for kind in _kinds(parameter.annotation))
-
-
-def _takes_plain(annotation: Any) -> bool:
-    """Whether its values are numbers, texts, or lists of these."""
-    kinds = _kinds(annotation)
-    lists = (get_origin(kind) in (list, tuple) and all(map(_takes_plain, get_args(kind))) for kind in kinds)
-    return any(kind in SIMPLE for kind in kinds) or any(lists)
-
-
-def _takes_lists_alone(parameter: Parameter) -> bool:
-    return all(get_origin(kind) in (list, tuple) for kind in _kinds(parameter.annotation))
-
-
-def _classes(parameter: Parameter, name: str) -> dict[str, Any]:
-    """The classes that may be given for a parameter of the class `name`, by their names."""
-    for kind in _kinds(parameter.annotation):
-        if get_origin(kind) is type:
-            (named,) = get_args(kind)
-            return {each.__name__: each for each in get_args(named) or (named,)}
-    module = sys.modules[_class(name).__module__]
-    own = {k: v for k, v in vars(module).items() if isinstance(v, type) and v.__module__ == module.__name__}
-    return {k: v for k, v in {**KNOWN, **own}.items() if issubclass(v, nn.Module) and k != name}
-
-
-def _value(parameter: Parameter, value: Any, name: str) -> Any:
-    """What the class is given: a class for its name, a list where it declares one. Raises UnknownName, EditError."""
-    if value is None or not _takes_class(parameter):
-        if _takes_lists_alone(parameter) and not isinstance(value, tuple | None):
-            raise EditError(f"{_said(parameter, name)} Got {short(repr(value))}.")
-        return _listed(value, parameter.annotation)
-    known = _classes(parameter, name)
-    if not isinstance(value, str):
-        raise EditError(f"{_said(parameter, name)} Got {short(repr(value))}.")
-    if value not in known:
-        raise unknown(f"class for {parameter.name}", value, known)
-    return known[value]
-
-
-def _listed(value: Any, annotation: Any) -> Any:
-    if not isinstance(value, tuple):
-        return value
-    kind = next((kind for kind in _kinds(annotation) if get_origin(kind) in (list, tuple)), None)
-    inner = get_args(kind)[0] if kind is not None else None
-    return (list if get_origin(kind) is list else tuple)(_listed(each, inner) for each in value)
-
-
-def _said(parameter: Parameter, name: str) -> str:
-    """What a parameter takes, in a sentence."""
-    if not _takes_class(parameter):
-        kinds = map(get_origin, _kinds(parameter.annotation))
-        return f"{parameter.name} is {'a list' if {list, tuple} & set(kinds) else 'a plain value'}."
-    known = list(_classes(parameter, name))
-    some = f", such as {' or '.join(map(repr, known))}" if len(known) <= FEW else ""
-    return f"{parameter.name} is the name of a class{some}."
-
-
-def _require_counts(parameter: Parameter, value: Any) -> None:
-    """Raises EditError for a number that no layer, width or size can be."""
-    if int in _kinds(parameter.annotation) and type(value) is int:
-        require_number(parameter.name, value)
-    for each in value if isinstance(value, tuple) else ():
-        if type(each) is int and not 1 <= each <= MOST_IN_LIST:
-            raise EditError(f"{parameter.name} is a list of numbers from 1 to {MOST_IN_LIST:,}; {each:,} is in it.")
-        _require_counts(parameter, each if isinstance(each, tuple) else None)
-
-
-def _import(cls: type) -> str:
-    module = cls.__module__
-    if module.startswith("torch.nn."):
-        module = "torch.nn"
-    return f"from {module} import {cls.__name__}"
+@lru_cache(maxsize=64)
+def _in_channels(source: TorchvisionClass) -> int:
+    """What its first convolution takes."""
+    convolutions = (m for m in source.structure().modules() if isinstance(m, _ConvNd))
+    return next((m.in_channels for m in convolutions), 3)

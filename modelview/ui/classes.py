@@ -22,11 +22,11 @@ def fill_in() -> tuple[Source, tuple[Shape, ...]]:
     )
     seed = seed_field(right, "build.seed")
     rows = keywords_of_class(name)
-    needed = [row for row in rows if row.required]
+    needed = [row for row in rows if row.required or row.example is not None]
     values = keyword_form(needed, f"build.{name}")
     with st.expander("More arguments", key=f"build.{name}.more"):
-        values |= keyword_form([row for row in rows if not row.required], f"build.{name}")
-    if missing := [row.name for row in needed if row.name not in values]:
+        values |= keyword_form([row for row in rows if row not in needed], f"build.{name}")
+    if missing := [row.name for row in needed if row.required and row.name not in values]:
         listed = " and ".join(f"`{each}`" for each in missing)
         raise Unfilled(f"{name} needs {listed}: fill {'it' if len(missing) == 1 else 'them'} in to see the model.")
     source = TorchvisionClass(name, tuple(values.items()), seed)

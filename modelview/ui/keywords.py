@@ -11,8 +11,10 @@ from modelview.names import short
 from modelview.sources.torchvision import Keyword
 
 AS_IS = "the default"
-EXAMPLES = {"tuple": "such as [3, 4, 6, 3]", "class": "such as BatchNorm2d"}
+EXAMPLES = {"tuple": "such as [3, 4, 6, 3]", "class": "such as BatchNorm2d", "code": "such as nn.ReLU()"}
 """What may stand in a field, by the kind of its values."""
+STEPS = {"int": 1, "float": 0.05}
+CODE = "Python that is read, not run: numbers, lists, and calls of torch's layers and torchvision's classes."
 
 
 def keyword_form(rows: Iterable[Keyword], key: str) -> dict[str, Any]:
@@ -26,24 +28,29 @@ def keyword_form(rows: Iterable[Keyword], key: str) -> dict[str, Any]:
 
 
 def _widget(row: Keyword, key: str) -> Any:
-    default: Any = row.default
+    first: Any = row.default if row.example is None else row.example
     empty = EXAMPLES.get(row.kind) if row.required else AS_IS
     if row.choices:
         choices = [choice for choice in row.choices if choice is not None]
-        index = 0 if row.required else choices.index(default) if default in choices else None
+        index = choices.index(first) if first in choices else 0 if row.required else None
         return st.selectbox(row.name, choices, index, key=key, persist_state="session", placeholder=empty)
-    if row.kind == "int":
-        return st.number_input(row.name, value=default, step=1, key=key, persist_state="session", placeholder=empty)
-    if row.kind == "float":
-        return st.number_input(row.name, value=default, step=0.05, key=key, persist_state="session", placeholder=empty)
+    if row.kind in STEPS:
+        step = STEPS[row.kind]
+        return st.number_input(row.name, value=first, step=step, key=key, persist_state="session", placeholder=empty)
+    if row.kind == "code" and row.example is not None:
+        return st.text_area(row.name, first, height="content", key=key, persist_state="session", help=CODE)
     return st.text_input(
-        row.name, key=key, persist_state="session", placeholder=empty if default is None else repr(default)
+        row.name,
+        "" if row.example is None else repr(first) if row.kind == "tuple" else first,
+        key=key,
+        persist_state="session",
+        placeholder=empty if row.default is None else repr(row.default),
     )
 
 
 def _value(row: Keyword, value: Any) -> Any:
     if row.kind != "tuple" or value is None:
-        return value or None if row.kind in ("str", "class") else value
+        return value or None if row.kind in ("str", "class", "code") else value
     if not value.strip():
         return None
     numbers = value.replace(",", " ").split()

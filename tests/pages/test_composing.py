@@ -249,6 +249,48 @@ def test_a_class_with_arguments_and_another_image(layers: str) -> None:
     assert session(at).inputs == ((1, 3, 97, 224),)
 
 
+def test_a_class_of_objects_begins_with_an_example_that_can_be_changed() -> None:
+    at = of_class("ConvNeXt")
+    assert errors(at) == ""
+    assert "28,589,128 parameters · `1 × 3 × 224 × 224` → `1 × 1000`" in text(at)
+    at.text_area(key="build.ConvNeXt.block_setting").set_value("[CNBlockConfig(8, None, 2)]")
+    at.text_input(key="build.ConvNeXt.norm_layer").set_value("partial(nn.GroupNorm, 1)")
+    at.number_input(key="build.ConvNeXt.num_classes").set_value(3).run()
+    at.button(key="build.open").click().run()
+    assert errors(at) == ""
+    assert session(at).recipe == open_recipe(
+        "torchvision:ConvNeXt",
+        block_setting=["CNBlockConfig(8, None, 2)"],
+        norm_layer="partial(nn.GroupNorm, 1)",
+        num_classes=3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("", "VGG needs `features`: fill it in to see the model."),
+        ("make_layers([64", "features is written as Python; got 'make_layers([64'."),
+        ("open('x')", "No class or function for features is called 'open'."),
+    ],
+)
+def test_objects_that_cannot_be(value: str, message: str) -> None:
+    at = of_class("VGG")
+    at.text_area(key="build.VGG.features").set_value(value).run()
+    assert message in errors(at) + text(at)
+    assert at.button(key="build.open").disabled
+
+
+def test_a_detector_of_a_class_is_opened() -> None:
+    at = of_class("FasterRCNN")
+    at.number_input(key="build.FasterRCNN.num_classes").set_value(3)
+    at.number_input(key="build.FasterRCNN.min_size").set_value(64).run()
+    at.button(key="build.open").click().run()
+    assert errors(at) == ""
+    assert session(at).recipe.source.title == "FasterRCNN"
+    assert session(at).recipe.example == ((1, 3, 64, 64),)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
