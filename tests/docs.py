@@ -13,7 +13,9 @@ from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
 from modelview.errors import EditError
 from modelview.export.base import EXPORTS
+from modelview.names import short
 from modelview.recipe import Recipe, structure_of
+from modelview.sources import torchvision_class
 from modelview.sources.torchvision import Torchvision
 from tests import families
 from tests.bench.results import newest
@@ -48,6 +50,19 @@ def _paths(summary: str) -> list[str]:
 def models_table() -> str:
     header = "| model | traced on | head | cut model pickled whole |\n|---|---|---|---|"
     return "\n".join([header, *(model_row(name, inner(Recipe(Torchvision(name)))) for name in ALL)])
+
+
+def classes_table() -> str:
+    """Each class with what it cannot be called without, and a call: the form's own example where there is one."""
+    rows = []
+    for name in torchvision_class.names():
+        needed = [row for row in torchvision_class.keywords_of_class(name) if row.required or row.example is not None]
+        first = next((row for row in needed if row.kind == "code"), None)
+        opening, *items = str(first.example).splitlines() if first else [""]
+        example = f"{opening}{items[0].strip()} …]" if items else opening
+        listed = ", ".join(f"`{row.name}`" for row in needed)
+        rows.append((f"`{name}`", listed, f"`{short(example, 150)}`" if example else ""))
+    return _table(("class", "needs", "its object may be"), rows)
 
 
 def edits_table() -> str:
@@ -107,6 +122,7 @@ TABLES: dict[str, tuple[Path, Callable[[], str]]] = {
     "speed": (README, speed_table),
     "formats": (FILES, formats_table),
     "models": (MODELS, models_table),
+    "classes": (MODELS, classes_table),
     "families": (EDITS_BY_FAMILY, families.table),
 }
 

@@ -236,6 +236,10 @@ def test_export_options(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixtu
             ["inspect", "squeezenet1_1", "--with", f"num_classes={10**30}"],
             f"torchvision cannot build squeezenet1_1(num_classes={10**30}): a number is too large.",
         ),
+        (
+            ["inspect", "torchvision:VGG", "--with", "features=open('x')"],
+            "No class or function for features is called 'open'",
+        ),
         (["inspect", "inception_v3", "--with", "aux_logits=maybe"], "aux_logits of inception_v3 is True or False; got"),
         (["check", "missing.json"], "There is no file 'missing.json'."),
         (["check", "x" * 5000 + ".json"], "There is no file 'xxx"),

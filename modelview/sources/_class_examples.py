@@ -13,6 +13,16 @@ def _listed(*calls: str) -> str:
     return "\n".join(["[", *(f"    {call}," for call in calls), "]"])
 
 
+_MOBILENET_V3 = {
+    "inverted_residual_setting": _listed(
+        'InvertedResidualConfig(16, 3, 16, 16, True, "RE", 2, 1, 1)',
+        'InvertedResidualConfig(16, 3, 72, 24, False, "RE", 2, 1, 1)',
+        'InvertedResidualConfig(24, 3, 88, 24, False, "RE", 1, 1, 1)',
+        'InvertedResidualConfig(24, 5, 96, 40, True, "HS", 2, 1, 1)',
+    ),
+    "last_channel": 1024,
+}
+
 EXAMPLES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "ConvNeXt": {
@@ -62,15 +72,8 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "proj_after_attn": True,
         },
         "MaskRCNN": {"backbone": _FPN, "num_classes": 91},
-        "MobileNetV3": {
-            "inverted_residual_setting": _listed(
-                'InvertedResidualConfig(16, 3, 16, 16, True, "RE", 2, 1, 1)',
-                'InvertedResidualConfig(16, 3, 72, 24, False, "RE", 2, 1, 1)',
-                'InvertedResidualConfig(24, 3, 88, 24, False, "RE", 1, 1, 1)',
-                'InvertedResidualConfig(24, 5, 96, 40, True, "HS", 2, 1, 1)',
-            ),
-            "last_channel": 1024,
-        },
+        "MobileNetV3": _MOBILENET_V3,
+        "QuantizableMobileNetV3": _MOBILENET_V3,
         "RAFT": {
             "feature_encoder": (
                 "FeatureEncoder(block=BottleneckBlock, layers=(32, 32, 64, 96, 128), norm_layer=nn.InstanceNorm2d)"

@@ -28,13 +28,14 @@ from modelview import (
 from modelview.edits.base import Edit
 from modelview.export.base import export
 from modelview.recipe import Recipe
-from modelview.sources.torchvision import Torchvision
+from modelview.sources.torchvision_class import EXAMPLES
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 
 def opened(name: str) -> Recipe:
-    return Recipe(Torchvision(name))
+    """A model of torchvision, or a class of it with the arguments that its form begins with."""
+    return mv.open(f"torchvision:{name}", **EXAMPLES.get(name, {}))
 
 
 _TUTORIAL = (
@@ -52,6 +53,8 @@ RECIPES: dict[str, tuple[str, list[Edit]]] = {
     "fasterrcnn_head": ("fasterrcnn_resnet50_fpn", [SwapHead(3)]),
     "densenet121_inside": ("densenet121", [Truncate("features.denseblock2.denselayer3.conv1")]),
     "raft_stopped": ("raft_small", [Truncate("feature_encoder.layer2")]),
+    "class_of_blocks_fused": ("ConvNeXt", [FuseStages(("features.1", "features.3"), 10)]),
+    "class_with_a_backbone": ("FasterRCNN", [SwapHead(3), Freeze("backbone", except_="backbone.fpn")]),
     "fused_stages": ("resnet50", [FuseStages(("layer1", "layer2", "layer3", "layer4"), 10)]),
     "fused_stages_wrapped": ("resnet50", [FuseStages(("layer1", "layer4"), 1, style="wrap")]),
     "another_input": ("resnet18", [AddInput(num_outputs=10, before=_TUTORIAL[:2], softmax=True)]),
@@ -92,7 +95,7 @@ RECIPES: dict[str, tuple[str, list[Edit]]] = {
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_code_is_as_it_was_read_and_approved(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     model, edits = RECIPES[name]
-    path = export(Recipe(Torchvision(model), tuple(edits)), "python", tmp_path / f"{name}.py")
+    path = export(Recipe(opened(model).source, tuple(edits)), "python", tmp_path / f"{name}.py")
     golden = GOLDEN / f"{name}.py"
     if request.config.getoption("--overwrite"):
         golden.write_text(path.read_text())

@@ -37,14 +37,14 @@ SMALL: dict[str, dict[str, Any]] = {
     "FasterRCNN": SIDE,
     "GoogLeNet": {"aux_logits": False, "num_classes": 4},
     "Inception3": {"aux_logits": False, "num_classes": 4},
-    "KeypointRCNN": SIDE,
+    "KeypointRCNN": {**SIDE, "box_detections_per_img": 5},
     "MNASNet": {"alpha": 0.5},
     "MViT": {
         "spatial_size": (32, 32),
         "temporal_size": 4,
         "block_setting": ["MSBlockConfig(1, 96, 96, [3, 3, 3], [3, 3, 3], [1, 2, 2], [1, 2, 2])"] * 2,
     },
-    "MaskRCNN": SIDE,
+    "MaskRCNN": {**SIDE, "box_detections_per_img": 5},
     "MaxVit": {
         "input_size": (64, 64),
         "stem_channels": 16,
