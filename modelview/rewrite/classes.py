@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
-from torch import nn
+from torch import fx, nn
 
 from modelview.layout import WIDTH, laid_out
 from modelview.rewrite.drafting import Draft
 from modelview.rewrite.holding import Holder, assignment, assignments, spelled
+from modelview.rewrite.rolling import rolled
 from modelview.rewrite.slicing import Slice
 from modelview.rewrite.statements import Body
 from modelview.rewrite.writing import Expressions
@@ -33,7 +34,7 @@ def class_code(
     part: the shortened Sequential, where there is one. added: what makes the children that the model did not have.
     more: further lines of `__init__`. returns: the annotation of what `forward` returns.
     """
-    path = _block(draft)
+    path = _block(draft, rolled(draft.graph, draft.kept))
     there = spelled(model, path) if path else ""
     forward, imports = forward_lines(draft, path, returns)
     takes = assignments(draft.holder, draft.kept, model, {part.path: part.text} if part else {})
@@ -62,7 +63,7 @@ def forward_lines(draft: Draft, block: str, returns: str, takes: str = "Tensor")
     """
     here = spelled(draft.kept, block, "self") if block else ""
     expressions = Expressions(lambda path: _shortened(_read(draft.kept, path), here))
-    body = Body(draft.graph, expressions, {"block"} if block else set())
+    body = Body(rolled(draft.graph, draft.kept), expressions, {"block"} if block else set())
     inputs = "".join(f", {node.target}: {takes}" for node in body.inputs)
     inner = (by_name(line) for line in _with_block(body.lines, here))
     lines = [*laid_out([f"def forward(self{inputs}) -> {returns}:"], 4), *indented(inner)]
@@ -143,10 +144,9 @@ def indented(lines: Iterable[str]) -> Iterator[str]:
     yield from laid_out(lines, 8)
 
 
-def _block(draft: Draft) -> str:
+def _block(draft: Draft, graph: fx.Graph) -> str:
     """The path of the innermost opened module that is worth a variable, "" where none is."""
-    targets = [str(node.target) for node in draft.graph.nodes if node.op in ("call_module", "get_attr")]
-
+    targets = [str(node.target) for node in graph.nodes if node.op in ("call_module", "get_attr")]
     paths = [path for path in _paths(draft.holder) if "." in path]
     often = [path for path in paths if sum(target.startswith(f"{path}.") for target in targets) > 2]
     deep = [path for path in paths if path.count(".") > 3]

@@ -91,7 +91,8 @@ class Expressions:
         if node.op == "get_attr":
             return self.place(str(node.target)), ATOM
         if node.op == "call_module":
-            return f"{self.place(str(node.target))}({self.arguments(args, node.kwargs)})", ATOM
+            rows = f"[{self.key(slice(*node.meta['rows']))}]" if "rows" in node.meta else ""
+            return f"{self.place(str(node.target))}{rows}({self.arguments(args, node.kwargs)})", ATOM
         if node.op == "call_method":
             return f"{self.text(args[0], ATOM)}.{node.target}({self.arguments(args[1:], node.kwargs)})", ATOM
         if node.target is getattr and len(args) == 2:

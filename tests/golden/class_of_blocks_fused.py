@@ -16,10 +16,8 @@ class FusedConvNeXt(ConvNeXt):
     """ConvNeXt that classifies by `features.1`, `features.3` together."""
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.features[0](x)
-        features_1 = self.features[1](x)
-        x = self.features[2](features_1)
-        features_3 = self.features[3](x)
+        features_1 = self.features[:2](x)
+        features_3 = self.features[2:4](features_1)
         x = torch.cat(
             [
                 torch.flatten(F.adaptive_avg_pool2d(features_1, 1), 1),
