@@ -9,8 +9,8 @@ from torch import nn
 from modelview.errors import EditError
 from modelview.names import short
 from modelview.recipe import Recipe
-from modelview.rewrite import merged
-from modelview.script import Code
+from modelview.rewrite import constructed, merged
+from modelview.script import Code, together
 from modelview.sources.base import SOURCES, Progress, Shape, Source
 
 
@@ -46,11 +46,7 @@ class Edited(Source):
         """What makes the model; an edit that only adds something beside it, such as an optimizer, is left out."""
         changes = [change.code for change in self.recipe.changes()]
         parts = merged([self.recipe.source.code(), *(code for code in changes if code.statements)])
-        return Code(
-            statements=tuple(line for part in parts for line in part.statements),
-            definitions=tuple(each for part in parts for each in part.definitions),
-            imports=tuple(each for part in parts for each in part.imports),
-        )
+        return together(constructed(parts, self.recipe.source.subclassed))
 
     def arguments(self, *tensors: Any) -> tuple[Any, ...]:
         return self.recipe.source.taken(*tensors)

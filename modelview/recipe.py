@@ -17,7 +17,7 @@ from modelview.edits.out_channels import keeping_out_channels
 from modelview.errors import EditError, ModelviewError
 from modelview.meta import building, to_meta
 from modelview.proof import Proof, Witness
-from modelview.rewrite import merged
+from modelview.rewrite import constructed, merged
 from modelview.script import Code, listed, script
 from modelview.sources.base import Progress, Shape, Source
 from modelview.structure import Structure
@@ -128,7 +128,7 @@ class Recipe:
         belongings = self.source.belongings(categories=bool(names) and names == theirs)
         chosen = Code(constants=(listed("CATEGORIES", names),)) if names and names != theirs else Code()
         parts = [belongings, chosen, self.source.code(), *closed(self.source.structure, self.changes())]
-        return script(self._docstring(), merged(parts), _main(self.source))
+        return script(self._docstring(), constructed(merged(parts), self.source.subclassed), _main(self.source))
 
     def categories(self) -> tuple[str, ...]:
         """Names of the classes it predicts, in order; () where they are unknown."""

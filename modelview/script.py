@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from textwrap import fill
 
@@ -44,7 +44,7 @@ def script(title: str, parts: Iterable[Code], main: Iterable[str]) -> str:
     parts = list(parts)
     definitions = _definitions(text.strip("\n") for part in parts for text in part.definitions)
     statements = [statement for part in parts for statement in part.statements]
-    build = function("build_model", statements)
+    build = function("build_model", statements, definitions=definitions)
     if "model: Any" in build:
         parts.append(Code(imports=("from typing import Any",)))
     run = "\n".join(['if __name__ == "__main__":', *_indented(main)])
@@ -53,11 +53,14 @@ def script(title: str, parts: Iterable[Code], main: Iterable[str]) -> str:
     return "\n\n\n".join([head, *definitions, build, run]) + "\n"
 
 
-def function(name: str, statements: Iterable[str], said: str = "") -> str:
-    """A function `name` that returns what the statements leave in `model`; `said` is its docstring."""
+def function(name: str, statements: Iterable[str], said: str = "", definitions: Iterable[str] = ()) -> str:
+    """A function `name` that returns what the statements leave in `model`; `said` is its docstring.
+
+    definitions: the classes that stand beside it.
+    """
     body = [line for statement in statements for line in statement.split("\n")]
     first = next((number for number, line in enumerate(body) if line.startswith("model = ")), None)
-    if first is not None and _needs_any(body[first:]):
+    if first is not None and _needs_any(body[first:], _untyped(definitions)):
         body[first] = body[first].replace("model = ", "model: Any = ", 1)
     title = [f'    """{_docstring(said)}"""'] if said else []
     return "\n".join([f"def {name}() -> nn.Module:", *title, *_indented([*body, "return model"])])
@@ -67,12 +70,21 @@ _INSIDE = re.compile(r"\bmodel(\[|\.(?!__class__\b|(requires_grad_|add_module|se
 """What reads or sets something inside the model, whose type nn.Module does not know."""
 
 
-def _needs_any(body: list[str]) -> bool:
+def _untyped(definitions: Iterable[str]) -> set[str]:
+    """The classes that stand on torchvision's, which have no types: what is one of them may be anything."""
+    heads = [re.match(r"class (\w+)\(([\w.]+)", text) for text in definitions]
+    bases = {head[1]: head[2] for head in heads if head}
+    roots = {name: base for name, base in bases.items() if base not in bases and not base.startswith("nn.")}
+    return {name for name, base in bases.items() if name in roots or base in roots}
+
+
+def _needs_any(body: list[str], untyped: Container[str]) -> bool:
     """Whether a type checker would refuse a line, unless the model may be anything.
 
     What torchvision's functions return may: they have no types. It may not once it is put into something else.
     """
-    typed = not body[0].startswith("model = models.")
+    made = body[0].removeprefix("model = ").partition("(")[0]
+    typed = not made.startswith("models.") and made not in untyped
     again = any(line.startswith("model = ") for line in body[1:])
     inside = any(_INSIDE.search(line) for line in body[1:])
     return sum((typed, again, inside)) > 1 or any(line.startswith("model.out_channels = ") for line in body)

@@ -1,5 +1,6 @@
 """A model's forward changed: as a module that runs, and as Python that a person would write."""
 
+from modelview.rewrite.constructing import constructed
 from modelview.rewrite.cut import Cut, plan_cut
 from modelview.rewrite.drafting import camel, free_names, said_out_channels, set_out_channels
 from modelview.rewrite.hands import Hand
@@ -18,6 +19,7 @@ __all__ = [
     "Turn",
     "Wiring",
     "camel",
+    "constructed",
     "free_names",
     "is_identifier",
     "merged",

@@ -10,14 +10,14 @@ from modelview.rewrite.classes import titled, wrapped
 from modelview.script import Code
 
 _HEAD = re.compile(r"class (\w+)\((.+)\):\n")
-_TURN = re.compile(r"model(?P<same>\.__class__)? = (?P<name>\w+)?(?P<holds>\(model\)$)?")
+TURN = re.compile(r"model(?P<same>\.__class__)? = (?P<name>\w+)?(?P<holds>\(model\)$)?")
 """A statement that makes the model another one."""
 _IGNORED = "  # type: ignore[override]"
-_FORWARD = "forward"
+FORWARD = "forward"
 
 
 @dataclass(frozen=True)
-class _Class:
+class ParsedClass:
     """A class in a script. annotations, functions: the lines of each, by its name."""
 
     name: str
@@ -52,14 +52,14 @@ def merged(parts: Iterable[Code]) -> list[Code]:
 class _Step:
     """made: what stands for the two. dropped: the statement that goes with one of them."""
 
-    before: _Class
-    made: _Class
+    before: ParsedClass
+    made: ParsedClass
     dropped: str
 
 
 def _steps(parts: list[Code]) -> Iterator[_Step]:
-    classes = {text[6 : text.index("(")]: _parsed(text) for text in _definitions(parts) if _HEAD.match(text)}
-    turns = [found for line in _lines(parts) if (found := _TURN.match(line))]
+    classes = classes_in(parts)
+    turns = [found for line in _lines(parts) if (found := TURN.match(line))]
     for first, second in pairwise(turns):
         before, after = classes.get(first["name"]), classes.get(second["name"])
         if before is None or after is None or not _needed_by(parts, before, after):
@@ -69,11 +69,16 @@ def _steps(parts: list[Code]) -> Iterator[_Step]:
             if of_an_edit or _needs_all(before, after):
                 title = _title(before, after) if of_an_edit else f"{after.title}\n\n{before.title}"
                 yield _Step(before, _joined(classes, before, after, title), second[0])
-        elif first["same"] and second["holds"] and [*before.functions] == [_FORWARD] and _calls_no_model(after):
+        elif first["same"] and second["holds"] and [*before.functions] == [FORWARD] and _calls_no_model(after):
             yield _Step(before, replace(after, title=_title(before, after)), first[0])
 
 
-def _needed_by(parts: list[Code], before: _Class, after: _Class) -> bool:
+def classes_in(parts: Iterable[Code]) -> dict[str, ParsedClass]:
+    """The classes that the parts define, by their names."""
+    return {text[6 : text.index("(")]: _parsed(text) for text in _definitions(parts) if _HEAD.match(text)}
+
+
+def _needed_by(parts: list[Code], before: ParsedClass, after: ParsedClass) -> bool:
     """Whether nothing says the earlier class but its one statement and the later class."""
     own = (f"class {before.name}(", f"class {after.name}(")
     others = (text for text in _definitions(parts) if not text.startswith(own))
@@ -81,17 +86,17 @@ def _needed_by(parts: list[Code], before: _Class, after: _Class) -> bool:
     return sum(_says(before.name, text) for text in said) == 1
 
 
-def _only_runs_otherwise(before: _Class, after: _Class) -> bool:
-    return _FORWARD in before.functions and [*after.functions] == [_FORWARD] and "super()" not in after.body
+def _only_runs_otherwise(before: ParsedClass, after: ParsedClass) -> bool:
+    return FORWARD in before.functions and [*after.functions] == [FORWARD] and "super()" not in after.body
 
 
-def _needs_all(before: _Class, after: _Class) -> bool:
+def _needs_all(before: ParsedClass, after: ParsedClass) -> bool:
     """Whether the later forward reads all that the earlier class sets, so that no argument becomes idle."""
     own = re.findall(r"\bself\.(\w+)(?:: [^=]+)? = ", before.functions.get("__init__", ""))
-    return all(re.search(rf"\bself\.{name}\b", after.functions[_FORWARD]) for name in own)
+    return all(re.search(rf"\bself\.{name}\b", after.functions[FORWARD]) for name in own)
 
 
-def _calls_no_model(after: _Class) -> bool:
+def _calls_no_model(after: ParsedClass) -> bool:
     """Whether all that it does with the model is to hold it and to read what is inside."""
     head, _, init = after.functions.get("__init__", "").partition("\n")
     name = re.search(r"\(self, (\w+): Any\)", head)
@@ -104,7 +109,7 @@ def _calls_no_model(after: _Class) -> bool:
     )
 
 
-def _definitions(parts: list[Code]) -> list[str]:
+def _definitions(parts: Iterable[Code]) -> list[str]:
     return [text for part in parts for text in part.definitions]
 
 
@@ -116,7 +121,7 @@ def _says(name: str, text: str) -> bool:
     return re.search(rf"\b{name}\b", text) is not None
 
 
-def _parsed(text: str) -> _Class:
+def _parsed(text: str) -> ParsedClass:
     found, lines = ast.parse(text).body[0], text.split("\n")
     assert isinstance(found, ast.ClassDef)
     annotations, functions = {}, {}
@@ -127,13 +132,13 @@ def _parsed(text: str) -> _Class:
             annotations[ast.unparse(each.target)] = code
         else:
             functions[getattr(each, "name", code)] = code
-    return _Class(found.name, ast.unparse(found.bases[0]), ast.get_docstring(found) or "", annotations, functions)
+    return ParsedClass(found.name, ast.unparse(found.bases[0]), ast.get_docstring(found) or "", annotations, functions)
 
 
-def _joined(classes: Mapping[str, _Class], before: _Class, after: _Class, title: str) -> _Class:
+def _joined(classes: Mapping[str, ParsedClass], before: ParsedClass, after: ParsedClass, title: str) -> ParsedClass:
     """The earlier class with the later one's name and forward."""
-    functions = {**before.functions, _FORWARD: _forward(classes, before, after)}
-    return _Class(after.name, before.base, title, {**before.annotations, **after.annotations}, functions)
+    functions = {**before.functions, FORWARD: _forward(classes, before, after)}
+    return ParsedClass(after.name, before.base, title, {**before.annotations, **after.annotations}, functions)
 
 
 def _docstring(title: str) -> list[str]:
@@ -144,18 +149,18 @@ def _docstring(title: str) -> list[str]:
     return [*wrapped(f'"""{first}', 4), *more, '    """']
 
 
-def _forward(classes: Mapping[str, _Class], before: _Class, after: _Class) -> str:
+def _forward(classes: Mapping[str, ParsedClass], before: ParsedClass, after: ParsedClass) -> str:
     """The later forward, marked for type checkers where the base's takes or returns something else.
 
     They know nothing of what is imported from elsewhere, and ask nothing of what stands on nn.Module itself.
     """
     known = before.base in classes or (before.base.startswith("nn.") and before.base != "nn.Module")
-    both = before.functions[_FORWARD] + after.functions[_FORWARD]
-    head, *lines = after.functions[_FORWARD].replace(_IGNORED, "").split("\n")
+    both = before.functions[FORWARD] + after.functions[FORWARD]
+    head, *lines = after.functions[FORWARD].replace(_IGNORED, "").split("\n")
     return "\n".join([head + _IGNORED * (known and _IGNORED in both), *lines])
 
 
-def _title(before: _Class, after: _Class) -> str:
+def _title(before: ParsedClass, after: ParsedClass) -> str:
     """What both say: the later one says what it does to the earlier."""
     said = before.title.partition("\n\n")[0].rstrip(".")
     return f"{said},{after.title.removeprefix(before.name)}" if after.title.startswith(before.name) else after.title

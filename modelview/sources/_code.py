@@ -26,16 +26,28 @@ WIDTH = 88
 @lru_cache(maxsize=256)
 def code(name: str, weights: str | None, keywords: Keywords) -> Code:
     """Statements that leave the same structure in `model`, its weights random."""
+    given, difference = _found(name, weights, keywords)
+    if difference is not None and difference.unwritable:
+        raise EditError(f"What {weights} changes in {name} cannot be written as code: {difference.unwritable[0]}.")
+    statements = difference.statements() if difference is not None else ()
+    frozen = difference is not None and difference.frozen
+    imports = (IMPORT, *(["from torchvision.ops import FrozenBatchNorm2d"] if frozen else []))
+    return Code((_call(name, given), *statements), imports=imports)
+
+
+def plain_keywords(name: str, weights: str | None, keywords: Keywords) -> Keywords:
+    """What the builder is called with in the first statement of `code`."""
+    return tuple(_found(name, weights, keywords)[0].items())
+
+
+@lru_cache(maxsize=256)
+def _found(name: str, weights: str | None, keywords: Keywords) -> tuple[dict[str, Any], Difference | None]:
+    """The keywords of the plain builder, and what is left to write; None where nothing is."""
     given = dict(keywords)
     if weights is None and given.get("weights_backbone") is None:
-        return Code((_call(name, given),), imports=(IMPORT,))
-    target = on_meta(name, weights, given)
+        return given, None
     plain = {k: v for k, v in given.items() if k != "weights_backbone"}
-    keywords_found, difference = _closest(name, weights, plain, target)
-    if difference.unwritable:
-        raise EditError(f"What {weights} changes in {name} cannot be written as code: {difference.unwritable[0]}.")
-    imports = (IMPORT, *(["from torchvision.ops import FrozenBatchNorm2d"] if difference.frozen else []))
-    return Code((_call(name, keywords_found), *difference.statements()), imports=imports)
+    return _closest(name, weights, plain, on_meta(name, weights, given))
 
 
 IMPORT = "from torchvision import models"

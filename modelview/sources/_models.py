@@ -37,7 +37,8 @@ def defining(models: Models) -> Code:
         code = _apart(model.code(), name, definitions)
         for text in code.definitions:
             definitions.setdefault(_defined(text), text)
-        definitions[name] = function(name, code.statements, short(f"{model.title}, {model.origin}", 90))
+        said = short(f"{model.title}, {model.origin}", 90)
+        definitions[name] = function(name, code.statements, said, code.definitions)
         imports += [*code.imports, *["from typing import Any"] * ("model: Any" in definitions[name])]
     return Code(definitions=tuple(definitions.values()), imports=tuple(imports))
 

@@ -54,6 +54,13 @@ class Source(ABC):
     def code(self) -> Code:
         """Statements that leave the same structure in `model`, with random weights."""
 
+    def subclassed(self, name: str, base: str) -> Code | None:  # noqa: ARG002 - most sources call no class
+        """Statements that leave the same structure in `model` as a `name`, a subclass of its class, called `base`.
+
+        None where the model is of another class, or what that is called with cannot be written.
+        """
+        return None
+
     @property
     def categories(self) -> tuple[str, ...]:
         """Names of the classes that the weights tell apart, in order; () where there are none or unknown."""

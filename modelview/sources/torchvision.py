@@ -16,7 +16,8 @@ from modelview.sources._catalogue import (
     catalogue as catalogue,
     weights_view as _weights_view,
 )
-from modelview.sources._code import code
+from modelview.sources._class_calls import class_call
+from modelview.sources._code import code, plain_keywords
 from modelview.sources._construct import for_real, on_meta
 from modelview.sources._inputs import called_with, inputs
 from modelview.sources._keywords import (
@@ -26,6 +27,7 @@ from modelview.sources._keywords import (
     keywords_of as keywords_of,
     require_classes,
 )
+from modelview.sources._seen_call import seen_call
 from modelview.sources._weights import canonical, weights_enum
 from modelview.sources.base import SOURCES, Progress, Shape, Source
 
@@ -76,6 +78,13 @@ class Torchvision(Source):
 
     def code(self) -> Code:
         return code(self.name, self.weights, self.keywords)
+
+    def subclassed(self, name: str, base: str) -> Code | None:
+        own = plain_keywords(self.name, self.weights, self.keywords)
+        found = seen_call(self.name, own) if base == model_class(self.name).__name__ else None
+        if found is None:
+            return None
+        return class_call(base, found, kind=name)
 
     @property
     def categories(self) -> tuple[str, ...]:

@@ -9,12 +9,11 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from modelview.errors import EditError
-from modelview.script import WIDTH, Code, quoted
+from modelview.script import WIDTH, Code
 from modelview.seeds import require_seed
 from modelview.sources._class_arguments import (
     builder_of,
     canonical,
-    class_called,
     classes,
     expression,
     form_row,
@@ -22,12 +21,12 @@ from modelview.sources._class_arguments import (
     parameters as parameters,
     said,
 )
+from modelview.sources._class_calls import called, class_call, written
 from modelview.sources._class_examples import EXAMPLES as EXAMPLES
 from modelview.sources._expressions import Called, Expression
 from modelview.sources._inputs import SIZE_KEYWORDS, called_with, inputs
 from modelview.sources._keywords import Keyword, Keywords, checked, require_classes
 from modelview.sources._making import for_real, on_meta, require_known
-from modelview.sources._vocabulary import public_module
 from modelview.sources.base import SOURCES, Progress, Shape, Source
 from modelview.sources.torchvision import torchvision
 
@@ -92,12 +91,10 @@ class TorchvisionClass(Source):
         return for_real(self._call, partial(self._make, init=True), self.seed)
 
     def code(self) -> Code:
-        line = f"model = {self._spelled}({', '.join(f'{k}={v}' for k, v in self._written().items())})"
-        if len(line) > WIDTH - 20:
-            arguments = (f"    {name}={value}," for name, value in self._written().items())
-            line = "\n".join([f"model = {self._spelled}(", *arguments, ")"])
-        imports = [line for found in self._expressions().values() if found for line in found.imports]
-        return Code((line,), imports=("from torchvision import models", *imports))
+        return class_call(self.name, self.keywords)
+
+    def subclassed(self, name: str, base: str) -> Code | None:
+        return class_call(self.name, self.keywords, kind=name) if base == self.name else None
 
     def with_classes(self, num_classes: int) -> Source:
         require_classes(num_classes)
@@ -113,35 +110,14 @@ class TorchvisionClass(Source):
 
     @property
     def _call(self) -> str:
-        return f"{self.name}({', '.join(f'{name}={value}' for name, value in self._written().items())})"
-
-    @property
-    def _spelled(self) -> str:
-        """The class as code names it: models.ResNet, models.detection.FasterRCNN."""
-        return f"{public_module(class_called(self.name))}.{self.name}".removeprefix("torchvision.")
+        return f"{self.name}({', '.join(f'{k}={v}' for k, v in written(self.name, self.keywords).items())})"
 
     def _expressions(self) -> dict[str, Expression | None]:
         takes = parameters(self.name)
         return {name: expression(takes[name], value, self.name) for name, value in self.keywords}
 
-    def _written(self) -> dict[str, str]:
-        """The arguments as Python, in the order of the class's own."""
-        asked, takes = self._quietly(dict(self.keywords), init=True), parameters(self.name)
-        found = {}
-        for name in (name for name in takes if name in asked):
-            as_code = expression(takes[name], asked[name], self.name)
-            value = given(takes[name], asked[name], self.name) if as_code is None else None
-            found[name] = as_code.text if as_code else quoted(value) if isinstance(value, str) else repr(value)
-        return found
-
     def _make(self, *, init: bool) -> nn.Module:
-        takes, asked = parameters(self.name), self._quietly(dict(self.keywords), init=init)
-        return class_called(self.name)(**{k: given(takes[k], v, self.name) for k, v in asked.items()})
-
-    def _quietly(self, asked: dict[str, Any], *, init: bool) -> dict[str, Any]:
-        """`init_weights` said outright where the class warns if it is left out."""
-        parameter = parameters(self.name).get("init_weights")
-        return asked if parameter is None else {"init_weights": init, **asked}
+        return called(self.name, self.keywords, init=init)
 
 
 def names() -> tuple[str, ...]:

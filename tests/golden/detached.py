@@ -8,7 +8,6 @@
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
 from torchvision.models import VisionTransformer
 
 
@@ -38,8 +37,14 @@ class VisionTransformerDetachedLayersEncoderLayer3(VisionTransformer):
 
 
 def build_model() -> nn.Module:
-    model = models.vit_b_16(weights=None)
-    model.__class__ = VisionTransformerDetachedLayersEncoderLayer3
+    model = VisionTransformerDetachedLayersEncoderLayer3(
+        image_size=224,
+        patch_size=16,
+        num_layers=12,
+        num_heads=12,
+        hidden_dim=768,
+        mlp_dim=3072,
+    )
     return model
 
 
