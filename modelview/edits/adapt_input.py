@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar
 
 from torch import Tensor, nn
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
-from torchvision.models.vision_transformer import VisionTransformer
 
 from modelview.edits.adapting import (
     Adaptation,
@@ -25,6 +24,7 @@ from modelview.fields import Ask
 from modelview.layers import require_memory
 from modelview.names import short, unknown
 from modelview.proof import Promise
+from modelview.rewrite import remember
 from modelview.script import Code, reference
 from modelview.sources.base import Shape
 from modelview.stems import Stem, Stems, stems
@@ -273,7 +273,7 @@ def _size_steps(before: Structure, size: tuple[int, int]) -> Iterator[Step]:
     require_memory(f"An input of {text(size)}", 4 * pixels, of="", remedy="Choose a smaller size.")
     changed = False
     for path, module in before.model.named_modules():
-        if isinstance(module, VisionTransformer):
+        if _has_positions(module):
             changed = True
             yield _resized(before.model, path, module, size)
         elif isinstance(module, GeneralizedRCNNTransform):
@@ -316,7 +316,14 @@ def _untouched(model: nn.Module) -> nn.Module:
     return model
 
 
-def _resized(model: nn.Module, path: str, module: VisionTransformer, size: tuple[int, int]) -> Step:
+def _has_positions(module: Any) -> bool:
+    """Whether it is a vision transformer of torchvision, or one whose forward an edit has written anew."""
+    numbers = [getattr(module, name, None) for name in ("image_size", "patch_size", "hidden_dim")]
+    encoder = getattr(module, "encoder", None)
+    return all(type(n) is int for n in numbers) and isinstance(getattr(encoder, "pos_embedding", None), nn.Parameter)
+
+
+def _resized(model: nn.Module, path: str, module: Any, size: tuple[int, int]) -> Step:
     """Another image size for a vision transformer, which has an embedding for each of its patches."""
     height, width = size
     patch: int = module.patch_size
@@ -332,18 +339,21 @@ def _resized(model: nn.Module, path: str, module: VisionTransformer, size: tuple
     length = after**2 + 1
     require_memory(f"Position embeddings for {text(size)}", 4 * length * module.hidden_dim)
     adaptation = positions(before, after)
+    numbers = {"image_size": height, "seq_length": length}
+    numbers = {attribute: value for attribute, value in numbers.items() if hasattr(module, attribute)}
 
     def apply(model: nn.Module) -> None:
         transformer: Any = model.get_submodule(path)
         old = transformer.encoder.pos_embedding
         values = adaptation.apply(old.detach())
         transformer.encoder.pos_embedding = nn.Parameter(values, old.requires_grad)
-        transformer.image_size, transformer.seq_length = height, length
+        for attribute, value in numbers.items():
+            remember(transformer, attribute, value)
 
     target, here = reference(model, name), reference(model, path)
     lines = [f"old = {target}.detach()", *(line.format(new=target, old="old") for line in adaptation.code)]
     if not model.get_parameter(name).requires_grad:
         lines.append(f"{target}.requires_grad_(False)")
-    lines += [f"{here}.image_size = {height}", f"{here}.seq_length = {length}"]
+    lines += [f"{here}.{attribute} = {value}" for attribute, value in numbers.items()]
     note = adaptation.note[0].upper() + adaptation.note[1:] + ", as torchvision does."
     return Step(apply, tuple(lines), note)

@@ -2,7 +2,7 @@
 
 from modelview.rewrite.constructing import constructed
 from modelview.rewrite.cut import Cut, plan_cut
-from modelview.rewrite.drafting import camel, free_names, said_out_channels, set_out_channels
+from modelview.rewrite.drafting import camel, free_names, remember, said_out_channels, set_out_channels
 from modelview.rewrite.hands import Hand
 from modelview.rewrite.merging import merged
 from modelview.rewrite.renaming import Renaming, plan_renaming
@@ -26,6 +26,7 @@ __all__ = [
     "plan_cut",
     "plan_renaming",
     "plan_rewiring",
+    "remember",
     "said_out_channels",
     "set_out_channels",
 ]

@@ -6,7 +6,7 @@ from typing import Union
 
 from torch import nn
 
-from modelview.rewrite.tracing import Recording
+from modelview.rewrite.tracing import Recording, numbers_of
 from modelview.script import quoted, reference
 
 
@@ -14,7 +14,7 @@ from modelview.script import quoted, reference
 class Holder:
     """One opened module: what is kept of it, in the order in which it was registered.
 
-    kept: names of modules and tensors that stay as they are, and the holders of opened children.
+    kept: names of numbers, tensors and modules that stay as they are, and the holders of opened children.
     """
 
     original: nn.Module
@@ -23,10 +23,10 @@ class Holder:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it cannot be a ModuleDict: it is the whole, has tensors, or a name that ModuleDict refuses."""
+        """Whether it cannot be a ModuleDict: it is the whole, has more than modules, or a name that it refuses."""
         names = self.kept.keys()
-        has_tensors = any(name not in self.original._modules for name in names)
-        return not self.path or has_tensors or any(hasattr(nn.ModuleDict, name) for name in names)
+        has_more = any(name not in self.original._modules for name in names)
+        return not self.path or has_more or any(hasattr(nn.ModuleDict, name) for name in names)
 
     @property
     def is_literal(self) -> bool:
@@ -61,7 +61,7 @@ def _keep(holder: Holder, names: list[str], opened: frozenset[int]) -> None:
 
 def _sort(holder: Holder) -> None:
     original = holder.original
-    order = [*original._parameters, *original._buffers, *original._modules]
+    order = [*numbers_of(original), *original._parameters, *original._buffers, *original._modules]
     holder.kept = {name: holder.kept[name] for name in order if name in holder.kept}
     for child in holder.kept.values():
         if child is not None:
@@ -78,6 +78,8 @@ def as_module(holder: Holder) -> nn.Module:
             module.register_buffer(name, original._buffers[name], persistent=persistent)
         elif name in original._parameters:
             module.register_parameter(name, original._parameters[name])
+        elif name not in original._modules:
+            setattr(module, name, int(getattr(original, name)))
         else:
             module._modules[name] = as_module(child) if child else original._modules[name]
     module.training = bool(original.training)

@@ -18,13 +18,12 @@ from modelview.rewrite.drafting import (
     free_names,
     remember,
     said_out_channels,
-    set_out_channels,
 )
 from modelview.rewrite.hands import Drawing
 from modelview.rewrite.hooking import hooked_class
 from modelview.rewrite.rewired_code import composed_code, hooked_code, inherited_code
 from modelview.rewrite.slicing import is_sequential
-from modelview.rewrite.tracing import Recording, Seen, record_points
+from modelview.rewrite.tracing import Recording, Seen, numbers_of, record_points
 from modelview.rewrite.values import Untraceable
 from modelview.rewrite.wiring import Tap, Turn, Wiring
 from modelview.script import Code
@@ -107,7 +106,7 @@ class _Work:
     def module(self, *, traced: bool) -> nn.Module:
         if traced:
             made: nn.Module = self.draft.module(self.wiring.class_name)
-            _keep_numbers(self.host, made, width=not self.wiring.drops)
+            _keep_numbers(self.host, made, whole=not self.wiring.drops)
             return made
         for name, layer in self._layers().items():
             setattr(self.host, name, layer)
@@ -138,6 +137,7 @@ class _Work:
         whole = nn.Sequential() if isinstance(self.host, nn.Sequential) else nn.Module()
         for held in ("_parameters", "_buffers", "_modules"):
             getattr(whole, held).update(getattr(self.host, held))
+        whole.__dict__.update(numbers_of(self.host))
         for old, new in self.wiring.renamed:
             whole._modules[new] = whole._modules.pop(old)
         whole._non_persistent_buffers_set = set(self.host._non_persistent_buffers_set)
@@ -229,10 +229,11 @@ def _wrapper(model: nn.Module, name: str) -> nn.Module:
     return wrapper
 
 
-def _keep_numbers(host: nn.Module, made: nn.Module, *, width: bool) -> None:
-    """What the model says of itself: of which version its state_dict is, and how many channels come out."""
-    said = said_out_channels(host)
-    if width and said is not None:
-        set_out_channels(made, said)
+def _keep_numbers(host: nn.Module, made: nn.Module, *, whole: bool) -> None:
+    """What the model says of itself: of which version its state_dict is, and where it is kept whole, its numbers."""
     if host._version != made._version:
         remember(made, "_version", host._version)
+    said = said_out_channels(host)
+    for name, value in numbers_of(host).items() if whole else ():
+        if name != "out_channels" or said is not None:
+            remember(made, name, value)

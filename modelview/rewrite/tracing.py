@@ -45,6 +45,25 @@ class Mode(int):
     """`module.training` while recording: as good as a bool, and found again in the graph."""
 
 
+class Number(int):
+    """A whole number that an opened module keeps, while recording: read from there by what is recorded too.
+
+    Text says its name, since messages of the model's own checks outlive the number.
+    """
+
+    path: str
+
+    def __new__(cls, value: int, path: str) -> "Number":
+        number = super().__new__(cls, value)
+        number.path = path
+        return number
+
+    def __format__(self, spec: str) -> str:
+        return self.path.rpartition(".")[2]
+
+    __str__ = __repr__ = lambda self: format(self)
+
+
 def opened(model: nn.Module, paths: Iterable[str]) -> dict[str, nn.Module]:
     """The modules to open so that every call of those at `paths` is seen: all that contain one, by path."""
     modules = dict(model.named_modules(remove_duplicate=False))
@@ -59,21 +78,30 @@ def shadow(
 ) -> nn.Module:
     """A stand-in for `model` with the same children, but its own opened modules, and `replaced` at their paths.
 
-    Recording runs on it, so that neither attributes that fx sets nor `Mode` ever reach the model.
+    Recording runs on it, so that neither attributes that fx sets nor `Mode` and `Number` ever reach the model.
     """
-    originals = set(map(id, opened(model, paths).values()))
+    found = opened(model, paths)
+    originals = {id(module): path for path, module in reversed(found.items())}
     done: dict[int, nn.Module] = {id(model.get_submodule(path)): module for path, module in replaced.items()}
 
     def copied(module: nn.Module) -> nn.Module:
         if id(module) in originals and id(module) not in done:
             copy = done[id(module)] = object.__new__(type(module))
             mode = module.training if train is None else train
-            copy.__dict__.update(module.__dict__, training=Mode(mode))
+            path = originals[id(module)]
+            numbers = {name: Number(n, f"{path}.{name}".lstrip(".")) for name, n in numbers_of(module).items()}
+            copy.__dict__.update({**module.__dict__, **numbers}, training=Mode(mode))
             children = {name: child and copied(child) for name, child in module._modules.items()}
             copy.__dict__["_modules"] = children
         return done.get(id(module), module)
 
     return copied(model)
+
+
+def numbers_of(module: nn.Module) -> dict[str, int]:
+    """The whole numbers that the module keeps as attributes, by their names."""
+    own = vars(module).items()
+    return {name: int(v) for name, v in own if type(v) in (int, Number) and not name.startswith("_")}
 
 
 @dataclass(frozen=True)
@@ -170,7 +198,7 @@ def _cleaned(graph: fx.Graph, root: nn.Module, seen: Mapping[str, Sequence[Seen]
     for node in reversed(graph.nodes):
         if not node.users and _is_read(node) and node not in marks:
             graph.erase_node(node)
-        elif node.op == "get_attr" and not _is_registered(root, str(node.target)):
+        elif node.op == "get_attr" and not node.meta.get("number") and not _is_registered(root, str(node.target)):
             raise Untraceable(f"{node.target} is a constant")
         if isinstance(node.target, str) and any(map(iskeyword, node.target.split("."))):
             raise Untraceable(f"{node.target} is no name that fx can write")
@@ -180,7 +208,7 @@ def _cleaned(graph: fx.Graph, root: nn.Module, seen: Mapping[str, Sequence[Seen]
         if node.op in ("call_function", "call_method") and inputs and inputs <= buffers:
             # fx traces again when it unpickles, and then computes such a value once and for all
             raise Untraceable(f"{node.target} is called on buffers alone")
-        node.meta = {key: node.meta[key] for key in ("is_wrapped", "unpacked", "hint") if key in node.meta}
+        node.meta = {key: node.meta[key] for key in ("is_wrapped", "unpacked", "hint", "number") if key in node.meta}
     graph._tracer_cls = fx.Tracer  # what is pickled with the module: must not be a class of ours
     return graph
 
@@ -239,6 +267,13 @@ class _Recorder(fx.Tracer):
             rest = optional(type(self.root))
             args += [self.create_proxy("placeholder", p.name, (p.default,), {}) for p in rest]
         return root_fn, [self.root, *args]
+
+    def create_arg(self, a: Any) -> Any:
+        if not isinstance(a, Number):
+            return super().create_arg(a)
+        node = self.create_node("get_attr", a.path, (), {})
+        node.meta["number"] = True
+        return node
 
     def create_node(self, kind: str, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(kind, *args, **kwargs)

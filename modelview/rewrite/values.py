@@ -15,7 +15,9 @@ class Untraceable(Exception):
 
 
 def is_size(node: fx.Node) -> bool:
-    """Whether the value is an int, or a tuple of ints, that came from a shape."""
+    """Whether the value is an int, or a tuple of ints, that came from a shape, or a number that a module keeps."""
+    if node.op == "get_attr":
+        return bool(node.meta.get("number"))
     if node.target is getattr:
         return bool(node.args[1] in ("shape", "ndim"))
     if node.op == "call_method" and node.target in ("size", "dim", "numel"):

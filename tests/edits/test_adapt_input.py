@@ -8,13 +8,18 @@ from torchvision import models
 
 from modelview.edits.adapt_input import AdaptInput
 from modelview.edits.add_input import AddInput
+from modelview.edits.add_outputs import AddOutputs
+from modelview.edits.append import Append
 from modelview.edits.base import Edit
 from modelview.edits.detach import Detach
 from modelview.edits.freeze import Freeze
+from modelview.edits.fuse_stages import FuseStages
+from modelview.edits.rename import Rename
 from modelview.edits.replace_layer import ReplaceLayer
 from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
 from modelview.errors import EditError
+from modelview.layers import Layer
 from modelview.recipe import _PROOFS, Recipe, structure_of
 from modelview.sources.torchvision import Torchvision
 from modelview.stems import Stem, stems
@@ -293,6 +298,35 @@ def test_pictures_need_a_height_and_a_width() -> None:
         AdaptInput(size=4).plan(structure)
 
 
+LAYER = "encoder.layers.encoder_layer_1"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        (AddOutputs((LAYER,)),),
+        (AddInput(at=LAYER, size=3, style="keep"),),
+        (AddInput(at=LAYER, size=3),),
+        (Detach(LAYER),),
+        (Truncate(LAYER), SwapHead(3)),
+        (FuseStages((LAYER, "encoder.layers.encoder_layer_2"), 3),),
+        (FuseStages((LAYER, "encoder.layers.encoder_layer_2"), 3, style="wrap"),),
+        (AddOutputs((LAYER,), keep_final=False),),
+        (Detach(LAYER), Append((("more", Layer("Linear(1000, 3)")),)), AddOutputs((LAYER,))),
+    ],
+)
+def test_another_size_after_an_edit_that_wrote_the_forward_anew(before: tuple[Edit, ...]) -> None:
+    recipe = Recipe(VIT.source, (*before, AdaptInput(size=96)))
+    check_recipe(recipe)
+    resized = Recipe(VIT.source, (AdaptInput(size=96),)).build()
+    ours = recipe.build().state_dict()
+    embedding = next(value for name, value in ours.items() if name.endswith("pos_embedding"))
+    assert torch.equal(embedding, resized.state_dict()["encoder.pos_embedding"])
+    image = pictures(1, 3, 64, 64)
+    with pytest.raises(AssertionError, match="Wrong image height"):
+        run(recipe.build(), recipe.source.taken(image, *(pictures(*shape) for shape in recipe.example[1:])))
+
+
 def test_the_input_is_followed_through_what_normalises_it() -> None:
     structure = Structure(deepcopy(NORMED).to("meta"), RESNET.source, example=((1, 3, 2, 2),))
     found = stems(structure)
@@ -325,14 +359,14 @@ def test_the_input_is_followed_through_what_normalises_it() -> None:
         (VIT, AdaptInput(size=20), "20 is not a multiple of 32, the side of a patch: take 32 instead."),
         (VIT, AdaptInput(size=(96, 128)), "This vision transformer takes square pictures; got 96 × 128."),
         (
-            VIT.then(Detach("encoder.layers.encoder_layer_1")),
+            VIT.then(Rename((("encoder", "enc"),))),
             AdaptInput(size=96),
             "An edit before this one has written the forward of the model for pictures of 64 × 64. Take that edit back",
         ),
         (
             VIT.then(Detach("encoder.layers.encoder_layer_1")),
             AdaptInput(size=100),
-            "vit_b_32 was made for pictures of 64 × 64 and cannot take 100 × 100.",
+            "100 is not a multiple of 32, the side of a patch: take 96 or 128 instead.",
         ),
         (
             Recipe(Torchvision("densenet121")),

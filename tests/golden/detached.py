@@ -16,12 +16,12 @@ class VisionTransformerDetachedLayersEncoderLayer3(VisionTransformer):
 
     def forward(self, x: Tensor) -> Tensor:
         n, _, h, w = x.shape
-        torch._assert(h == 224, "Wrong image height! Expected 224 but got something else!")
-        torch._assert(w == 224, "Wrong image width! Expected 224 but got something else!")
-        n_h = h // 16
-        n_w = w // 16
+        torch._assert(h == self.image_size, "Wrong image height! Expected image_size but got something else!")
+        torch._assert(w == self.image_size, "Wrong image width! Expected image_size but got something else!")
+        n_h = h // self.patch_size
+        n_w = w // self.patch_size
         x = self.conv_proj(x)
-        x = x.reshape(n, 768, n_h * n_w)
+        x = x.reshape(n, self.hidden_dim, n_h * n_w)
         x = x.permute(0, 2, 1)
         n = x.shape[0]
         batch_class_token = self.class_token.expand(n, -1, -1)
