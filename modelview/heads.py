@@ -66,7 +66,7 @@ def output_layer(before: Structure) -> str:
     if not is_shape(shape) or len(shape) < 2:
         return ""
     modules = dict(before.model.named_modules(remove_duplicate=False))
-    for call in reversed(before.trace.calls):
+    for call in before.trace.calls[::-1]:
         module = modules[call.path]
         width = getattr(module, "out_features", getattr(module, "out_channels", None))
         if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)) and width == shape[1]:

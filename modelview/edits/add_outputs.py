@@ -45,7 +45,7 @@ class AddOutputs(Edit):
 
     def plan(self, before: Structure) -> Change:
         names = self._names(before)
-        taps = tuple(tap(before, path, name) for path, name in zip(self.paths, names, strict=True))
+        taps = tuple(tap(before, path, name, several=True) for path, name in zip(self.paths, names, strict=True))
         kind, takes_in = type(before.model).__name__, self._takes_in(before)
         wiring = Wiring(
             f"{kind}{'With' if self.keep_final else 'To'}{''.join(camel(path) for path in self.paths[:4])}",
@@ -55,7 +55,7 @@ class AddOutputs(Edit):
             end=lambda hand, final, values: self._end(hand, final, values, names, takes_in=takes_in),
             stops=not self.keep_final,
             drops=not self.keep_final,
-            returns=self._annotation(before),
+            returns=self._annotation(before, taps),
         )
         rewired = plan_rewiring(before.model, wiring)
         summary = ("output, " if self.keep_final else "") + ", ".join(self.paths)
@@ -119,7 +119,9 @@ class AddOutputs(Edit):
             return more
         return hand.merged(final, more) if takes_in else {"out": final, **more}
 
-    def _annotation(self, before: Structure) -> str:
+    def _annotation(self, before: Structure, taps: tuple[Tap, ...]) -> str:
+        if any(found.collection is not None for found in taps):
+            return "Any"
         final = before.trace.output
         tensors = is_shape(final) or (self._takes_in(before) and self.form == "tuple" and all(map(is_shape, final)))
         if self.keep_final and not tensors:
@@ -133,10 +135,13 @@ class AddOutputs(Edit):
             had = len(before.trace.output)
             notes.append(f"The model returns a tuple already: what is added comes after its {counted(had, 'value')}.")
         for found in taps:
+            which = f" The last of its {found.n_calls} calls is returned." if found.n_calls > 1 else ""
+            if found.collection is not None:
+                notes.append(f"`{found.path}`: {text(before.calls(found.path)[-1].outputs)}.{which}")
+                continue
             shape, axis = width(before, found.path)
             across = shape[-1] if axis == 1 else shape[-2]  # where the channels come last, the width is before them
             is_picture = len(shape) > 3 and axis in (1, len(shape) - 1) and side % across == 0
             reduced = f", 1/{side // across} of the input's width" if is_picture else ""
-            which = f" The last of its {found.n_calls} calls is returned." if found.n_calls > 1 else ""
             notes.append(f"`{found.path}`: {text(shape)}, {shape[axis]:,} channels{reduced}.{which}")
         return notes

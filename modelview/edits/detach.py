@@ -1,6 +1,7 @@
 """Cut the gradient."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from modelview.edits.base import EDITS, Change, Edit
@@ -17,7 +18,8 @@ from modelview.trace.shapes import is_shape
 class Detach(Edit):
     """Cut the gradient after the module at `path`: what only leads to its output gets none.
 
-    The values stay as they are. Raises EditError for a module that is never called or returns no single tensor.
+    The values stay as they are; of a dict, list or tuple every tensor is cut off. Raises EditError for a module that is
+    never called or returns no tensor.
     """
 
     title: ClassVar[str] = "Detach"
@@ -26,12 +28,14 @@ class Detach(Edit):
     path: Annotated[ModulePath, Ask("After", "No gradient passes from behind this module to what is before it.")]
 
     def plan(self, before: Structure) -> Change:
-        calls = called(before, self.path)
+        calls = called(before, self.path, several=True)
+        collection = calls[-1].collection
+        turn = Turn(self.path, partial(_detached, collection), len(calls), several=collection is not None)
         name = f"{type(before.model).__name__}DetachedAt{camel(self.path)}"
         wiring = Wiring(
             name,
             f"{type(before.model).__name__} whose gradient ends after `{self.path}`.",
-            turns=(Turn(self.path, _detached, len(calls)),),
+            turns=(turn,),
             returns="Tensor" if is_shape(before.trace.output) else "Any",
         )
         rewired = plan_rewiring(before.model, wiring)
@@ -42,5 +46,5 @@ class Detach(Edit):
         return Change(f"no gradient before {self.path}", rewired.apply, rewired.code, notes, promise=SAME_OUTPUT)
 
 
-def _detached(hand: Hand, value: Any) -> Any:
-    return hand.method("detach", value)
+def _detached(collection: Any, hand: Hand, value: Any) -> Any:
+    return hand.each(lambda tensor: hand.method("detach", tensor), value, collection)

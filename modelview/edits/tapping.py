@@ -1,11 +1,12 @@
 """The values of modules that an edit asks for: which call, which shape, and whether they stay as they are."""
 
 import copy
+from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Size, Tensor, nn
 
 from modelview.edits.naming import USED
 from modelview.errors import EditError
@@ -15,7 +16,7 @@ from modelview.sources.base import Shape
 from modelview.structure import Structure
 from modelview.trace.channels import channel_axis
 from modelview.trace.records import Call
-from modelview.trace.shapes import is_shape, text
+from modelview.trace.shapes import has_tensors, is_shape, tensors, text
 
 MOST_CHARACTERS = 30
 """Of the name of a variable."""
@@ -24,8 +25,11 @@ MOST_CHARACTERS = 30
 ENDS_IN_SOFTMAX = ("It ends in Softmax: train with NLLLoss on its log, since CrossEntropyLoss applies its own.",)
 
 
-def called(before: Structure, path: str) -> list[Call]:
-    """The calls of the module at `path`, each with one tensor as its result. Raises EditError otherwise."""
+def called(before: Structure, path: str, *, several: bool = False) -> list[Call]:
+    """The calls of the module at `path`, each with one tensor as its result.
+
+    several: it may be a dict, list or tuple that has tensors. Raises EditError otherwise.
+    """
     before.module(path)
     if before.trace.failed is not None:
         raise EditError(f"The model does not run, so its values are unknown: {before.trace.failed.sentence}")
@@ -35,17 +39,47 @@ def called(before: Structure, path: str) -> list[Call]:
         hint = f" Choose one inside it, such as `{inner[-1]}`." if inner else ""
         raise EditError(f"`{path}` is never called, so it has no value.{hint}")
     for call in calls:
-        if not is_shape(call.outputs) or len(call.outputs) < 2 or not call.result:
+        if several and call.collection is not None:
+            _require_tensors(before, call)
+        elif not is_shape(call.outputs) or len(call.outputs) < 2 or not call.result:
             raise EditError(f"`{path}` returns {text(call.outputs)}; this needs one tensor (N, ...).")
     return calls
 
 
-def tap(before: Structure, path: str, name: str = "") -> Tap:
-    """The value of the last call of the module at `path`, under the variable `name`."""
-    calls = called(before, path)
+def _require_tensors(before: Structure, call: Call) -> None:
+    """Raises EditError for a collection without tensors, and for a list as long as there are inputs at once."""
+    if not has_tensors(call.collection):
+        raise EditError(
+            f"`{call.path}` returns {text(call.outputs)}; this needs tensors, or a dict, list or tuple of some."
+        )
+    n_items = before.example[0][0]
+    for inner in _lists(call.collection):
+        if len(inner) == n_items and not all(isinstance(each, Size) and each[:1] == (n_items,) for each in inner):
+            raise EditError(
+                f"`{call.path}` returns {text(call.outputs)}, an entry for each picture. Choose a module before it."
+            )
+
+
+def _lists(collection: Any) -> Iterator[list[Any]]:
+    """The lists in a collection."""
+    if isinstance(collection, Size) or not isinstance(collection, dict | list | tuple):
+        return
+    if isinstance(collection, list):
+        yield collection
+    for each in collection.values() if isinstance(collection, dict) else collection:
+        yield from _lists(each)
+
+
+def tap(before: Structure, path: str, name: str = "", *, several: bool = False) -> Tap:
+    """The value of the last call of the module at `path`, under the variable `name`.
+
+    several: it may be a dict, list or tuple that has tensors.
+    """
+    calls = called(before, path, several=several)
     written = name if is_name(name) else "".join(char if char.isalnum() else "_" for char in _tail(path))
     variable = written if is_name(written) and written not in USED else f"value_{written}"
-    return Tap(path, len(calls) - 1, len(calls), path in overwritten(before), variable)
+    clone = path in overwritten(before)
+    return Tap(path, len(calls) - 1, len(calls), clone, variable, calls[-1].collection)
 
 
 @lru_cache(maxsize=8)
@@ -123,12 +157,11 @@ def _written_to(before: Structure, *, train: bool) -> set[str]:
     values: list[tuple[str, Tensor, int]] = []
 
     def note(path: str, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001
-        if isinstance(output, Tensor):
-            values.append((path, output, output._version))
+        values.extend((path, tensor, tensor._version) for tensor in tensors(output))
 
     for path, module in model.named_modules(remove_duplicate=False):
         module.register_forward_hook(partial(note, path))
-    tensors = [torch.empty((2, *shape[1:]), device="meta") for shape in before.example]
+    given = [torch.empty((2, *shape[1:]), device="meta") for shape in before.example]
     with torch.no_grad():
-        model(*before.source.taken(*tensors))
+        model(*before.source.taken(*given))
     return {path for path, value, version in values if value._version != version}

@@ -2,10 +2,13 @@
 
 import operator
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torch import fx, nn
+from torch import Size, Tensor, fx, nn
+
+from modelview.trace.shapes import alike, has_tensors, mapped
 
 
 class Hand(ABC):
@@ -26,6 +29,13 @@ class Hand(ABC):
     @abstractmethod
     def method(self, name: str, value: Any, *args: Any) -> Any:
         """The result of the value's own method."""
+
+    @abstractmethod
+    def each(self, function: Callable[[Any], Any], value: Any, collection: Any) -> Any:
+        """A collection of the same kind, with what the function makes of each tensor in `value`.
+
+        collection: the dicts, lists and tuples themselves, a torch.Size for a tensor; None where `value` is one.
+        """
 
     def inside(self, value: Any) -> Any:
         """The value, to be written inside the expression that uses it."""
@@ -62,6 +72,13 @@ class Doing(Hand):
     def method(self, name: str, value: Any, *args: Any) -> Any:
         return getattr(value, name)(*args)
 
+    def each(self, function: Callable[[Any], Any], value: Any, collection: Any) -> Any:
+        if isinstance(value, Tensor):
+            return function(value)
+        if isinstance(value, dict | list | tuple) and not isinstance(value, Size):
+            return mapped(lambda item: self.each(function, item, collection), value)
+        return value
+
 
 class Drawing(Hand):
     """Writes it into a graph, where the graph inserts; values are nodes."""
@@ -94,3 +111,30 @@ class Drawing(Hand):
 
     def method(self, name: str, value: Any, *args: Any) -> fx.Node:
         return self.graph.call_method(name, (value, *args))
+
+    def each(self, function: Callable[[Any], Any], value: Any, collection: Any) -> Any:
+        if isinstance(value, dict | list | tuple):  # what was recorded inside the module
+            return mapped(lambda item: self.each(function, item, None), value)
+        if not isinstance(value, fx.Node):
+            return value
+        if collection is None or isinstance(collection, Size):
+            return function(value)
+        if isinstance(collection, dict):
+            return alike(collection, [self._of_part(function, value, *item) for item in collection.items()])
+        return alike(collection, [self._of_part(function, value, *item) for item in enumerate(collection)])
+
+    def _of_part(self, function: Callable[[Any], Any], value: fx.Node, key: Any, collection: Any) -> Any:
+        part = self.inside(self.function(operator.getitem, value, key))
+        if not has_tensors(collection):
+            return part
+        return self.inside(function(part)) if isinstance(collection, Size) else self.each(function, part, collection)
+
+    def whole(self, value: Any) -> Any:
+        """A collection of nodes as one argument, of its own kind."""
+        if isinstance(value, fx.Node) or not isinstance(value, dict | list | tuple):
+            return value
+        if isinstance(value, OrderedDict):
+            return self.function(OrderedDict, [(key, self.whole(item)) for key, item in value.items()])
+        if hasattr(value, "_fields"):
+            return self.function(type(value), *map(self.whole, value))
+        return mapped(self.whole, value)

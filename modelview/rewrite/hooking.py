@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from modelview.rewrite.hands import Doing
 from modelview.rewrite.signatures import extended, sign
@@ -19,7 +19,9 @@ def hooked_class(base: type[nn.Module], wiring: Wiring, names: Mapping[str, str]
         hand = Doing(self, names, inputs)
         values: dict[str, list[Any]] = defaultdict(list)
         handles = [_turning(self, turn, hand) for turn in wiring.turns]
-        handles += [_catching(self, path, values[path]) for path in dict.fromkeys(tap.path for tap in wiring.taps)]
+        handles += [
+            _catching(self, path, values[path], hand) for path in dict.fromkeys(tap.path for tap in wiring.taps)
+        ]
         try:
             x = base.forward(self, *args, **kwargs)
         finally:
@@ -59,8 +61,8 @@ def _turning(model: nn.Module, turn: Turn, hand: Doing) -> Any:
     return module.register_forward_hook(after)
 
 
-def _catching(model: nn.Module, path: str, values: list[Any]) -> Any:
+def _catching(model: nn.Module, path: str, values: list[Any], hand: Doing) -> Any:
     def keep(module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001
-        values.append(output.clone())
+        values.append(hand.each(Tensor.clone, output, None))
 
     return model.get_submodule(path).register_forward_hook(keep)

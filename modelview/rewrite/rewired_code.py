@@ -41,7 +41,10 @@ def hooked_code(model: nn.Module, wiring: Wiring, names: Mapping[str, str], code
     inner = [line for turn in wiring.turns for line in drawn.hook(turn)]
     hooks = [(turn.path, *_hook(turn)) for turn in wiring.turns]
     if wiring.taps:
-        inner += _catching(clone=any(tap.clone for tap in wiring.taps))
+        clone = any(tap.clone for tap in wiring.taps)
+        several = clone and any(tap.collection is not None for tap in wiring.taps)
+        inner += _COPYING if several else []
+        inner += _catching("copied(output)" if several else "output.clone()" if clone else "output")
         hooks += [
             (path, "register_forward_hook", f"keep({quoted(path)})")
             for path in dict.fromkeys(tap.path for tap in wiring.taps)
@@ -145,13 +148,25 @@ def _hook_name(turn: Turn) -> str:
     return f"before_{words}" if turn.before else f"after_{words}"
 
 
-def _catching(*, clone: bool) -> list[str]:
+_COPYING = [
+    "def copied(value: Any) -> Any:",
+    "    if isinstance(value, dict):",
+    "        return type(value)((key, copied(each)) for key, each in value.items())",
+    "    if isinstance(value, (list, tuple)):",
+    "        return type(value)(copied(each) for each in value)",
+    "    return value.clone() if isinstance(value, Tensor) else value",
+    "",
+]
+
+
+def _catching(kept: str) -> list[str]:
+    """kept: what is kept of an `output`, as code."""
     return [
         "values: dict[str, list[Any]] = defaultdict(list)",
         "",
         "def keep(path: str) -> Callable[..., None]:",
         "    def hook(module: nn.Module, args: Any, output: Any) -> None:",
-        f"        values[path].append(output{'.clone()' if clone else ''})",
+        f"        values[path].append({kept})",
         "",
         "    return hook",
         "",
@@ -173,10 +188,12 @@ class _Drawn:
         """A hook that gives what the turn makes of the module's output, or of its first argument."""
         graph = fx.Graph()
         output = graph.placeholder("x" if turn.before else "output")
-        graph.output(turn.function(Drawing(graph, self._names), output))
+        hand = Drawing(graph, self._names)
+        graph.output(hand.whole(turn.function(hand, output)))
         outer = {str(node.target) for node in graph.nodes if node.op == "placeholder" and node is not output}
         if not turn.before:
-            head = f"def {_hook_name(turn)}(module: nn.Module, args: Any, output: Tensor) -> Tensor:"
+            kind = "Any" if turn.several else "Tensor"
+            head = f"def {_hook_name(turn)}(module: nn.Module, args: Any, output: {kind}) -> {kind}:"
             return [head, *(f"    {line}" for line in self._lines(graph, outer)), ""]
         head = f"def {_hook_name(turn)}(module: nn.Module, args: Any) -> Any:"
         *lines, last = self._lines(graph, outer)

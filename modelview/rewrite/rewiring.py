@@ -1,7 +1,8 @@
 """What it takes to change a model's forward where values pass, and at its end."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -152,13 +153,13 @@ def wire(recording: Recording, wiring: Wiring, names: Mapping[str, str]) -> None
     values = []
     for tap in wiring.taps:
         seen = recording.seen[tap.path][tap.call]
-        _require_one(seen)
-        value = _cloned(graph, seen) if tap.clone else seen.value
-        value.meta["hint"] = tap.name
-        values.append(value)
+        if tap.collection is None:
+            _require_one(seen)
+        values.append(_tapped(hand, tap, seen))
     for turn in wiring.turns:
         for seen in recording.seen[turn.path]:
-            _require_one(seen)
+            if not turn.several:
+                _require_one(seen)
             _turned(hand, turn, seen)
     output = next(reversed(graph.nodes))
     for name in wiring.inputs:
@@ -188,9 +189,17 @@ def _require_leaf(seen: Seen) -> None:
         raise Untraceable("a module that is not called as a whole")
 
 
-def _cloned(graph: fx.Graph, seen: Seen) -> fx.Node:
-    with graph.inserting_before(seen.last.next):
-        return graph.call_method("clone", (seen.value,))
+def _tapped(hand: Drawing, tap: Tap, seen: Seen) -> Any:
+    """The value of a tap, as one argument; a copy, where it is changed later on."""
+    value = seen.value
+    with hand.graph.inserting_before(seen.last.next):
+        if tap.clone:
+            value = hand.each(lambda tensor: hand.method("clone", tensor), value, tap.collection)
+        value = hand.whole(value)
+    if isinstance(value, fx.Node):
+        value.meta["hint"] = tap.name
+        value.meta.pop("inline", None)
+    return value
 
 
 def _turned(hand: Drawing, turn: Turn, seen: Seen) -> None:
@@ -206,7 +215,46 @@ def _turned(hand: Drawing, turn: Turn, seen: Seen) -> None:
     while node is not seen.last:
         made.add(node)
         node = node.prev
-    seen.value.replace_all_uses_with(new, delete_user_cb=lambda user: user not in made)
+    with hand.graph.inserting_before(after):
+        _replace(hand, seen.value, new, made)
+    for node in sorted(made, reverse=True):
+        if not node.users:
+            hand.graph.erase_node(node)
+
+
+def _replace(hand: Drawing, old: Any, new: Any, made: Set[fx.Node]) -> None:
+    """Has everything but the nodes that were `made` take the new value: what reads a part of it, the new part."""
+    if not isinstance(old, fx.Node):
+        pairs = zip(_items(old), _items(new), strict=True) if isinstance(old, dict | list | tuple) else ()
+        for part, new_part in pairs:
+            _replace(hand, part, new_part, made)
+        return
+    if isinstance(new, fx.Node):
+        old.replace_all_uses_with(new, delete_user_cb=lambda user: user not in made)
+        return
+    others = []
+    for user in [user for user in old.users if user not in made]:
+        part = _part(new, user.args[1]) if user.target is operator.getitem and user.args[0] is old else None
+        if part is None:
+            others.append(user)
+            continue
+        _replace(hand, user, part, made)
+        hand.graph.erase_node(user)
+    whole = hand.whole(new) if others else None
+    for user in others:
+        user.args = fx.node.map_arg(user.args, lambda node: whole if node is old else node)
+        user.kwargs = fx.node.map_arg(user.kwargs, lambda node: whole if node is old else node)
+
+
+def _items(collection: Any) -> list[Any]:
+    return list(collection.values() if isinstance(collection, dict) else collection)
+
+
+def _part(collection: Any, key: Any) -> Any:
+    """What the collection holds at a key or number, None where it holds nothing there."""
+    if isinstance(collection, dict):
+        return collection.get(key) if isinstance(key, str) else None
+    return collection[key] if type(key) is int and -len(collection) <= key < len(collection) else None
 
 
 def _without_dead_ends(graph: fx.Graph) -> None:

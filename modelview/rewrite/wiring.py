@@ -10,26 +10,32 @@ from modelview.rewrite.hands import Hand
 
 @dataclass(frozen=True)
 class Tap:
-    """The value of one call of a module. `clone`: it is changed in place later on. `name`: its variable."""
+    """The value of one call of a module. `clone`: it is changed in place later on. `name`: its variable.
+
+    collection: the dicts, lists and tuples that it is, a torch.Size for each tensor; None for one tensor.
+    """
 
     path: str
     call: int
     n_calls: int
     clone: bool
     name: str
+    collection: Any = None
 
 
 @dataclass(frozen=True)
 class Turn:
     """Each value of a module becomes another: what `function` makes of it.
 
-    n_calls: how often it is called. before: what goes into the module is meant, not what comes out.
+    n_calls: how often it is called. before: what goes into the module is meant, not what comes out. several: the
+    value may be a dict, list or tuple, of which the function makes another.
     """
 
     path: str
     function: Callable[[Hand, Any], Any]
     n_calls: int = 1
     before: bool = False
+    several: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """A recorded graph as the body of `forward`, the way a person writes it."""
 
 import builtins
+import inspect
 import keyword
 import math
 import operator
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -109,7 +110,7 @@ class Expressions:
         assert callable(node.target)
         name, imports = function_name(node.target)
         self.imports.update(dict.fromkeys(imports))
-        return f"{name}({self.arguments(args, node.kwargs)})", ATOM
+        return f"{name}({self.arguments(args, _said(node.target, node.kwargs))})", ATOM
 
     def arguments(self, args: Any, kwargs: dict[str, Any]) -> str:
         """Arguments of a call, as they stand in the parentheses."""
@@ -124,6 +125,19 @@ class Expressions:
     def _slice(self, value: slice) -> str:
         ends = [value.start, value.stop, *([value.step] if value.step is not None else [])]
         return ":".join("" if end is None else self.text(end) for end in ends)
+
+
+def _said(function: Callable[..., Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """The keywords that say more than the function's defaults; torch hands all of them on where a tensor is recorded."""
+    try:
+        takes = inspect.signature(function).parameters
+    except (ValueError, TypeError):  # what is built in does not say what it takes
+        return dict(keywords)
+    return {k: v for k, v in keywords.items() if k not in takes or not _is_default(v, takes[k].default)}
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and not isinstance(value, fx.Node) and bool(value == default)
 
 
 def _literal(value: Any, text: Callable[[Any], str]) -> str:

@@ -151,6 +151,7 @@ def _trace(
             range(call.first, end if call.index in unfinished else call.last),
             call.result,
             call.size,
+            call.collection,
         )
         for call in recorder.calls
     )

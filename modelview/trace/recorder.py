@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from modelview.trace.macs import CHEAP, MACS
 from modelview.trace.records import Op
 from modelview.trace.rules import RULES
-from modelview.trace.shapes import arguments_tree, tensors, tree
+from modelview.trace.shapes import arguments_tree, skeleton, tensors, tree
 
 MARK = "_op"
 """The attribute under which a tensor carries the number of the op that made it, while a pass is recorded."""
@@ -43,12 +43,16 @@ _ABOUT: dict[Any, _About] = {}
 class Open:
     """A call that has begun."""
 
-    __slots__ = ("first", "index", "inputs", "last", "module", "outputs", "parent", "path", "result", "size")
+    __slots__ = (
+        *("collection", "first", "index", "inputs", "last"),
+        *("module", "outputs", "parent", "path", "result", "size"),
+    )
 
     def __init__(self, index: int, path: str, parent: int, inputs: Any, module: nn.Module, first: int) -> None:
         self.index, self.path, self.parent, self.inputs = index, path, parent, inputs
         self.module, self.first, self.last = module, first, first
         self.outputs: Any = None
+        self.collection: Any = None
         self.result: tuple[int, ...] = ()
         self.size = 0
 
@@ -151,6 +155,8 @@ class Recorder(TorchFunctionMode):
         with DisableTorchFunction():
             call = self.stack[-1]
             found = [output] if isinstance(output, Tensor) else list(tensors(output))
+            if not isinstance(output, Tensor):
+                call.collection = skeleton(output)
             call.outputs = tree(output)
             call.size = sum([tensor.nbytes for tensor in found])
             made_by: dict[Any, None] = {self.made(tensor): None for tensor in found}

@@ -45,6 +45,8 @@ class Call(NamedTuple):
     result: tuple[int, ...] = ()
     """Indices of the ops whose results it returned."""
     output_bytes: int = 0
+    collection: Any = None
+    """What it returned where that is no tensor: the dicts, lists and tuples themselves, a torch.Size for a tensor."""
 
 
 class Edge(NamedTuple):

@@ -1,10 +1,11 @@
 """Shapes of values that nest, and how they are written for people."""
 
-from collections.abc import Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, groupby
 from typing import Any
 
-from torch import Tensor
+from torch import Size, Tensor
 
 MANY = 4
 """So many equal shapes in a row are counted, not listed."""
@@ -24,6 +25,41 @@ def tree(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): tree(item) for key, item in value.items()}
     return tree(value.tensors) if hasattr(value, "tensors") else None
+
+
+def skeleton(value: Any) -> Any:
+    """The collections in `value` as they are, dicts, lists and tuples of any kind, with a torch.Size for each tensor.
+
+    >>> import torch
+    >>> skeleton({"out": torch.zeros(1, 2), "pair": [torch.zeros(3), 5]})
+    {'out': torch.Size([1, 2]), 'pair': [torch.Size([3]), None]}
+    """
+    if isinstance(value, Tensor):
+        return value.shape
+    if isinstance(value, Size | str):
+        return None
+    if isinstance(value, tuple | list | dict):
+        return mapped(skeleton, value)
+    return None
+
+
+def has_tensors(collection: Any) -> bool:
+    """Whether a skeleton has a tensor anywhere in it."""
+    if isinstance(collection, Size) or not isinstance(collection, dict | list | tuple):
+        return isinstance(collection, Size)
+    return any(map(has_tensors, collection.values() if isinstance(collection, dict) else collection))
+
+
+def mapped(function: Callable[[Any], Any], value: Any) -> Any:
+    """A dict, list or tuple of the same kind with what the function makes of each value."""
+    return alike(value, [function(item) for item in (value.values() if isinstance(value, dict) else value)])
+
+
+def alike(value: Any, items: list[Any]) -> Any:
+    """A dict, list or tuple of the kind of `value` that holds these items in its order."""
+    if isinstance(value, dict):
+        return (OrderedDict if isinstance(value, OrderedDict) else dict)(zip(value, items, strict=True))
+    return type(value)(*items) if hasattr(value, "_fields") else tuple(items) if isinstance(value, tuple) else items
 
 
 def arguments_tree(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -269,13 +269,6 @@ def test_what_it_says() -> None:
             "`encoder.layers.encoder_layer_0.self_attention.out_proj` is never called, so it has no value.",
         ),
         (
-            VIT,
-            {"paths": "encoder.layers.encoder_layer_0.self_attention"},
-            "`encoder.layers.encoder_layer_0.self_attention` returns (1 × 197 × 768, –); this needs one tensor",
-        ),
-        (SSD, {"paths": "backbone"}, "`backbone` returns 0: 1 × 672 × 20 × 20, 1:"),
-        (LRASPP, {"paths": "backbone"}, "`backbone` returns low: 1 × 40 × 65 × 65, high:"),
-        (
             MASKRCNN,
             {"paths": "roi_heads.box_head"},
             "`roi_heads.box_head` returns 10 × 1024 for one input, so its items are not the input's. Choose another",

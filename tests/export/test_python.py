@@ -55,6 +55,8 @@ RECIPES: dict[str, tuple[str, list[Edit]]] = {
     "raft_stopped": ("raft_small", [Truncate("feature_encoder.layer2")]),
     "class_of_blocks_fused": ("ConvNeXt", [FuseStages(("features.1", "features.3"), 10)]),
     "class_with_a_backbone": ("FasterRCNN", [SwapHead(3), Freeze("backbone", except_="backbone.fpn")]),
+    "detached_backbone": ("fasterrcnn_resnet50_fpn", [Detach("backbone"), SwapHead(3)]),
+    "features_returned": ("deeplabv3_resnet50", [AddOutputs(("backbone",), form="dict")]),
     "fused_stages": ("resnet50", [FuseStages(("layer1", "layer2", "layer3", "layer4"), 10)]),
     "fused_stages_wrapped": ("resnet50", [FuseStages(("layer1", "layer4"), 1, style="wrap")]),
     "another_input": ("resnet18", [AddInput(num_outputs=10, before=_TUTORIAL[:2], softmax=True)]),
