@@ -436,7 +436,7 @@ def test_dropout_that_never_rests() -> None:
             return self.last(F.dropout(x, training=True))
 
     cut = plan_cut(Always().train(), "last")
-    assert "F.dropout(x, p=0.5, training=True, inplace=False)" in cut.code.definitions[0]
+    assert "F.dropout(x, training=True)" in cut.code.definitions[0]
     assert not exact(output(cut.apply(Always()).eval(), images()), images()[0])
 
 

@@ -128,12 +128,13 @@ class Expressions:
 
 
 def _said(function: Callable[..., Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """The keywords that say more than the function's defaults; torch hands all of them on where a tensor is recorded."""
+    """The keywords that say more than the function's defaults: torch hands on all of them where a tensor is recorded."""
     try:
         takes = inspect.signature(function).parameters
     except (ValueError, TypeError):  # what is built in does not say what it takes
         return dict(keywords)
-    return {k: v for k, v in keywords.items() if k not in takes or not _is_default(v, takes[k].default)}
+    kept = {"training"}  # nobody who reads a dropout should have to know its default
+    return {k: v for k, v in keywords.items() if k in kept or k not in takes or not _is_default(v, takes[k].default)}
 
 
 def _is_default(value: Any, default: Any) -> bool:
