@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from torch import nn
 from torchvision import models
 
 from modelview import files
@@ -30,7 +31,7 @@ from modelview.edits.swap_head import SwapHead
 from modelview.edits.truncate import Truncate
 from modelview.errors import EditError
 from modelview.fields import FileRef
-from modelview.layers import Layer
+from modelview.layers import Layer, widths
 from modelview.recipe import Recipe, structure_of
 from modelview.sources.torchvision import Torchvision
 from modelview.trace.records import Trace
@@ -52,7 +53,8 @@ def tried(name: str) -> dict[str, str]:
     recipe = Recipe(Torchvision(name))
     with TemporaryDirectory() as folder:
         edits = _edits(recipe, Path(folder))
-        return {label: _outcome(recipe.then(edit)) for label, edit in edits.items()}
+        trains = _runs_in_training(recipe)
+        return {label: _outcome(recipe.then(edit), trains=trains) for label, edit in edits.items()}
 
 
 def _edits(recipe: Recipe, folder: Path) -> dict[str, Edit]:
@@ -61,6 +63,8 @@ def _edits(recipe: Recipe, folder: Path) -> dict[str, Edit]:
     inner = _inner(trace)
     early, late = inner[len(inner) // 3], inner[2 * len(inner) // 3]
     child = next(name for name, _ in trace.model.named_children())
+    feature_map = next(call.outputs for call in trace.calls if call.path == early)[1:]
+    widening = _widening(trace)
     return {
         "SwapHead": SwapHead(7),
         "SelectClasses": SelectClasses((0, 1, 2)),
@@ -71,11 +75,16 @@ def _edits(recipe: Recipe, folder: Path) -> dict[str, Edit]:
         "AdaptInput size": AdaptInput(size=tuple(2 * side for side in recipe.example[0][-2:])),
         "AddInput": AddInput(num_outputs=5),
         "AddInput inside": AddInput(at=early, size=2),
+        "AddInput map": AddInput(at=early, size=feature_map),
+        "AddInput before the head": AddInput(where="before"),
         "AddOutputs": AddOutputs((early, late)),
+        "AddOutputs alone": AddOutputs((early, late), names=("a", "b"), form="dict", keep_final=False),
         "FuseStages": FuseStages((early, late), 7),
         "Detach": Detach(early),
         "InsertLayer": InsertLayer(early, Layer("Identity()")),
         "DeleteLayer": DeleteLayer(_activation(trace)),
+        "DeleteLayer next": DeleteLayer(widening, adapt="next"),
+        "DeleteLayer 1x1": DeleteLayer(widening, adapt="1x1"),
         "ReplaceLayer": ReplaceLayer(_activation(trace), Layer("Softplus()")),
         "Freeze": Freeze(child),
         "Unfreeze": Unfreeze(child),
@@ -116,11 +125,28 @@ def _activation(trace: Trace) -> str:
     return next(found, _inner(trace)[-1])
 
 
-def _outcome(recipe: Recipe) -> str:
+def _widening(trace: Trace) -> str:
+    """A layer in the middle that makes another number of channels than it gets."""
+    modules = dict(trace.model.named_modules(remove_duplicate=False))
+    layers = [path for path in _inner(trace) if isinstance(modules[path], nn.Linear | nn.Conv2d | nn.Conv3d)]
+    widening = [path for path in layers if len(set(widths(modules[path]))) == 2]
+    return widening[len(widening) // 2]
+
+
+def _runs_in_training(recipe: Recipe) -> bool:
+    """Whether the model runs in train mode on two inputs without targets; on meta, as no values are needed."""
+    structure = structure_of(recipe)
+    shapes = [(2, *shape[1:]) for shape in recipe.example]
+    return structure.trace.device == "meta" and structure.run(shapes, train=True).failed is None
+
+
+def _outcome(recipe: Recipe, *, trains: bool) -> str:
     try:
         recipe.check()
     except EditError as error:
         return general(str(error))
+    if trains and not _runs_in_training(recipe):
+        return "It works, but not in train mode."
     return WORKS
 
 

@@ -128,7 +128,7 @@ class Expressions:
 
 
 def _said(function: Callable[..., Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """The keywords that say more than the function's defaults: where a tensor is recorded, torch hands on all of them."""
+    """The keywords that say more than the function's defaults; on recorded tensors torch hands on all of them."""
     try:
         takes = inspect.signature(function).parameters
     except (ValueError, TypeError):  # what is built in does not say what it takes
