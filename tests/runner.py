@@ -86,6 +86,12 @@ class Runner:
         assert "error" not in answer, answer["error"] + "\n" + request.get("code", "")
         return answer
 
+    def finds(self, folder: Path) -> None:
+        """From now on the process finds modules of somebody's own that are in `folder`."""
+        torch.save({}, folder / "none.pth")
+        path = f"import sys\nfrom torch import nn\nsys.path.insert(0, {str(folder)!r})\nbuild_model = nn.Identity"
+        self.ask(code=path, weights=str(folder / "none.pth"))
+
 
 @cache
 def runner() -> Runner:

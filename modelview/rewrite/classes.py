@@ -64,12 +64,21 @@ def forward_lines(draft: Draft, block: str, returns: str, takes: str = "Tensor")
     here = spelled(draft.kept, block, "self") if block else ""
     expressions = Expressions(lambda path: _shortened(_read(draft.kept, path), here))
     body = Body(rolled(draft.graph, draft.kept), expressions, {"block"} if block else set())
-    inputs = "".join(f", {node.target}: {takes}" for node in body.inputs)
+    inputs = "".join(f", {_said(node, takes)}" for node in body.inputs)
     inner = (by_name(line) for line in _with_block(body.lines, here))
     lines = [*laid_out([f"def forward(self{inputs}) -> {returns}:"], 4), *indented(inner)]
     tensors: dict[str, None] = {"from torch import Tensor": None} if "Tensor" in returns + takes else {}
     imports = {**tensors, **expressions.imports}
-    return lines, imports | ({ANY: None} if "Any" in returns + takes else {})
+    return lines, imports | ({ANY: None} if "Any" in returns + takes + inputs else {})
+
+
+def _said(placeholder: fx.Node, takes: str) -> str:
+    """An argument of `forward`, with its default where it has one."""
+    if not placeholder.args:
+        return f"{placeholder.target}: {takes}"
+    (default,) = placeholder.args
+    kind = type(default).__name__ if isinstance(default, bool | int | float | str) else "Any"
+    return f"{placeholder.target}: {kind} = {quoted(default) if isinstance(default, str) else repr(default)}"
 
 
 def _read(kept: nn.Module, path: str) -> str:

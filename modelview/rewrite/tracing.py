@@ -130,7 +130,7 @@ def record(model: nn.Module, path: str, call: int, replaced: nn.Module | None = 
     replaced: a module to be called in place of the one at `path`.
     Raises Untraceable, or NeverCalled. Leaves the model and the random state as they were.
     """
-    return _recorded(model, {path: call + 1}, {path: replaced} if replaced else {}, stop=True)
+    return _recorded(model, {path: call + 1}, {path: replaced} if replaced else {}, stop=True, drops_optional=True)
 
 
 def record_points(model: nn.Module, n_calls: Mapping[str, int], *, stop: bool, passes_on: bool = False) -> Recording:
@@ -160,11 +160,12 @@ def _recorded(
     stop: bool,
     train: bool | None = None,
     passes_on: bool = False,
+    drops_optional: bool = False,
 ) -> Recording:
     if any(_unusual(module) for module in opened(model, n_calls).values()):
         raise Untraceable("hooks or a forward of its own")
     stand_in = shadow(model, n_calls, replaced, train=train)
-    recorder = _Recorder(stand_in, n_calls, stop=stop, passes_on=passes_on)
+    recorder = _Recorder(stand_in, n_calls, stop=stop, passes_on=passes_on, drops_optional=drops_optional)
     with torch.random.fork_rng(devices=[]):
         try:
             recorder.trace(stand_in)
@@ -234,9 +235,11 @@ class _Recorder(fx.Tracer):
 
     proxy_buffer_attributes = True
 
-    def __init__(self, model: nn.Module, n_calls: Mapping[str, int], *, stop: bool, passes_on: bool) -> None:
+    def __init__(
+        self, model: nn.Module, n_calls: Mapping[str, int], *, stop: bool, passes_on: bool, drops_optional: bool
+    ) -> None:
         super().__init__()
-        self._passes_on = passes_on
+        self._passes_on, self._drops_optional = passes_on, drops_optional
         self.opened = frozenset(map(id, opened(model, n_calls).values()))
         self.seen: dict[str, list[Seen]] = {path: [] for path in n_calls}
         self._paths = {id(model.get_submodule(path)): path for path in n_calls}
@@ -257,16 +260,26 @@ class _Recorder(fx.Tracer):
         return result
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:  # noqa: ARG002
-        """Only what must be given becomes an input; what has a default keeps it, unless it is only passed on."""
+        """What must be given becomes an input, and what may be left out stays one, unless the forward is cut."""
         _, *parameters = inspect.signature(inspect.unwrap(root_fn)).parameters.values()
         needed = [p for p in parameters if p.default is p.empty]
         if any(p.kind is not p.POSITIONAL_OR_KEYWORD for p in needed):
             raise Untraceable("arguments that are not plain")
         args = [self.create_proxy("placeholder", _argument(p.name, needed), (), {}) for p in needed]
-        if self._passes_on:
-            rest = optional(type(self.root))
-            args += [self.create_proxy("placeholder", p.name, (p.default,), {}) for p in rest]
+        args += [self.create_proxy("placeholder", p.name, (p.default,), {}) for p in self._optional(parameters)]
         return root_fn, [self.root, *args]
+
+    def _optional(self, parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
+        if self._drops_optional:
+            return []
+        rest = optional(type(self.root))
+        if any(p.kind is p.KEYWORD_ONLY for p in rest):
+            raise Untraceable("an argument that is only given by its name")
+        if self._passes_on:
+            return rest
+        if any(p.default is None for p in rest) or rest != [p for p in parameters if p.default is not p.empty]:
+            raise Untraceable("an argument that may be left out")  # whether it was is asked where no value is known
+        return rest
 
     def create_arg(self, a: Any) -> Any:
         if not isinstance(a, Number):

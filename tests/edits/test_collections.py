@@ -84,9 +84,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A module of somebody's own, which the process that runs exported code finds as well."""
     folder = tmp_path_factory.mktemp("collected")
     (folder / "collected_nets.py").write_text(NETS)
-    torch.save({}, folder / "none.pth")
-    path = f"import sys\nfrom torch import nn\nsys.path.insert(0, {str(folder)!r})\nbuild_model = nn.Identity"
-    runner().ask(code=path, weights=str(folder / "none.pth"))
+    runner().finds(folder)
     return folder
 
 
