@@ -23,6 +23,7 @@ class Adaptation:
     note: str
     apply: Callable[[Tensor], Tensor]
     code: tuple[str, ...] = ()
+    takes_rows: bool = False
 
 
 def adaptation(name: str, theirs: Shape, ours: Shape, *, stem: bool, classes: tuple[int, ...]) -> Adaptation | None:
@@ -33,7 +34,8 @@ def adaptation(name: str, theirs: Shape, ours: Shape, *, stem: bool, classes: tu
     """
     if classes and theirs[1:] == ours[1:] and len(classes) == ours[0] and max(classes) < theirs[0]:
         rows = list(classes)
-        return Adaptation(f"{len(rows):,} of {theirs[0]:,} class rows taken", lambda values: values[rows])
+        note = f"{len(rows):,} of {theirs[0]:,} class rows taken"
+        return Adaptation(note, lambda values: values[rows], takes_rows=True)
     if stem and len(theirs) == len(ours) > 2 and (theirs[0], *theirs[2:]) == (ours[0], *ours[2:]):
         return _channels(theirs[1], ours[1])
     if name.rpartition(".")[2] in ("pos_embedding", "pos_embed") and len(theirs) == len(ours) == 3:

@@ -57,17 +57,19 @@ class InsertLayer(Edit):
             raise unknown("place", str(self.where), PLACES)
         place = place_of(before, self.path)
         sides = ("before", "after") if self.where == "around" else (self.where,)
-        layers = {side: fitted(self.layer, single(before, self.path, output=side == "after")) for side in sides}
-        self._require_channels_where_taken(before, layers)
+        shapes = {side: single(before, self.path, output=side == "after") for side in sides}
+        if "after" in sides:
+            self._require_channels_where_taken(before)
+        layers = {side: fitted(self.layer, shape) for side, shape in shapes.items()}
         names = self._names(place, sides)
         summary = " · ".join(f"{layer.text} {side} {self.path}" for side, layer in layers.items())
         plan = self._in_a_row if place.chain else self._wrapped
         change = plan(before, place, layers, names, summary)
         return replace(change, promise=SAME_OUTPUT) if self.layer.parts()[0] in _SILENT else change
 
-    def _require_channels_where_taken(self, before: Structure, layers: dict[str, Layer]) -> None:
+    def _require_channels_where_taken(self, before: Structure) -> None:
         """Raises EditError where a width that was left open would be that of another axis than the channels'."""
-        if layers.get("after", self.layer) == self.layer or self.layer.parts()[0].endswith("Linear"):
+        if not self.layer.leaves_widths_open or self.layer.parts()[0].endswith("Linear"):
             return
         call, kind = called(before, self.path)[-1], self.layer.parts()[0]
         shape, axis = call.outputs, channel_axis(before.trace, call.result[0]) if call.result else 1

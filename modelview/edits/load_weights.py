@@ -104,6 +104,8 @@ class LoadWeights(Edit):
     def plan(self, before: Structure) -> Change:
         loading = self.loading(before)
         self._require(loading)
+        if self.classes and not any(found.takes_rows for found in loading.adaptations.values()):
+            raise EditError(self._idle_rows())
         stored = {row.name: row.stored for row in loading.of(*LOADED) if row.stored}
 
         def apply(model: nn.Module) -> nn.Module:
@@ -116,6 +118,12 @@ class LoadWeights(Edit):
         comment = f"# here the weights of {short(ascii(self.file.name), 70)} went in: {loading.sentence}"
         notes = tuple(f"{row.name}: {row.note}." for row in loading.of("adapted"))
         return Change(summary, apply, Code((comment,)), notes, reclassed=bool(before.source.categories), trained=True)
+
+    def _idle_rows(self) -> str:
+        """Why the class rows choose nothing."""
+        if self.mismatched != "adapt":
+            return 'Class rows are taken from a head of another size: choose mismatched="adapt", or leave them out.'
+        return "No tensor of the file is a head from which these class rows could be taken: leave them out."
 
     def remedies(self, before: Structure) -> tuple[Edit, ...]:  # noqa: ARG002 - the same for every model
         """Loading what fits, where a strict load is refused."""

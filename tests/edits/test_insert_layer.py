@@ -224,6 +224,11 @@ def test_rows_that_it_moved_are_found_by_their_names(edit: Edit) -> None:
             {"path": "conv1", "layer": "Conv2d(3, 64, 3)", "where": "before"},
             "`conv1.1` gets 64 channels but takes 3: insert a 1 × 1 Conv2d(64, 3) before it, or replace",
         ),
+        (
+            VIT,
+            {"path": "encoder.layers.encoder_layer_3", "layer": "GroupNorm(8)"},
+            "`encoder.layers.encoder_layer_3` returns 1 × 197 × 768, with its 768 channels last, and GroupNorm takes",
+        ),
         (RESNET, {"path": None, "layer": "ReLU()"}, "Insert layer: `path` is a text; got None."),
         (
             RESNET,

@@ -132,6 +132,16 @@ def test_class_rows_are_selected(file: Callable[..., Path]) -> None:
         (dict, {"mismatched": "adopt"}, "No way with other shapes is called 'adopt'. Did you mean 'adapt'"),
         (dict, {"include": "featurs"}, "No module or tensor is called 'featurs'. Did you mean 'features'"),
         (dict, {"exclude": "classifer"}, "No module or tensor is called 'classifer'. Did you mean 'classifier'"),
+        (
+            dict,
+            {"classes": (1, 2)},
+            'Class rows are taken from a head of another size: choose mismatched="adapt", or le',
+        ),
+        (
+            dict,
+            {"classes": (1, 2), "mismatched": "adapt"},
+            "No tensor of the file is a head from which these class row",
+        ),
         (dict, {"classes": (1, 1)}, "Class rows are different whole numbers from 0 up"),
         (dict, {"classes": (-1,)}, "Class rows are different whole numbers from 0 up"),
         (dict, {"rename": (("features", "body"),)}, "Strict loading needs the same names"),
