@@ -63,13 +63,35 @@ def forward_lines(draft: Draft, block: str, returns: str, takes: str = "Tensor")
     """
     here = spelled(draft.kept, block, "self") if block else ""
     expressions = Expressions(lambda path: _shortened(_read(draft.kept, path), here))
-    body = Body(rolled(draft.graph, draft.kept), expressions, {"block"} if block else set())
+    reserved = {f"row{number}" for number in range(len(draft.kept._modules))} | ({"block"} if block else set())
+    body = Body(rolled(draft.graph, draft.kept), expressions, reserved)
     inputs = "".join(f", {_said(node, takes)}" for node in body.inputs)
-    inner = (by_name(line) for line in _with_block(body.lines, here))
+    inner = [by_name(line) for line in _with_block(_with_rows(body.lines, draft.kept), here)]
     lines = [*laid_out([f"def forward(self{inputs}) -> {returns}:"], 4), *indented(inner)]
     tensors: dict[str, None] = {"from torch import Tensor": None} if "Tensor" in returns + takes else {}
     imports = {**tensors, **expressions.imports}
-    return lines, imports | ({ANY: None} if "Any" in returns + takes + inputs else {})
+    is_any = "Any" in returns + takes + inputs or any(": Any = " in line for line in inner)
+    return lines, imports | ({ANY: None} if is_any else {})
+
+
+def _with_rows(lines: list[str], kept: nn.Module) -> list[str]:
+    """The lines with a variable for each numbered row of a Sequential in which something is read.
+
+    Of a row, a type checker does not know that it has rows.
+    """
+    if not isinstance(kept, nn.Sequential):
+        return lines
+    names = list(kept._modules)
+    found: dict[str, None] = {}
+
+    def variable(row: re.Match[str]) -> str:
+        number = row[2] or str(names.index(row[1]))
+        found[f"row{number}: Any = self[{number}]"] = None
+        return f"row{number}"
+
+    inside = re.compile(r'self\.get_submodule\("(\d+)"\)(?=[.\[])|self\[(\d+)\](?=[.\[])')
+    changed = [inside.sub(variable, line) for line in lines]
+    return [*found, *changed]
 
 
 def _said(placeholder: fx.Node, takes: str) -> str:
@@ -82,10 +104,7 @@ def _said(placeholder: fx.Node, takes: str) -> str:
 
 
 def _read(kept: nn.Module, path: str) -> str:
-    """What is at `path`, read from `self`: a row of a Sequential by its number, unless something inside it is meant.
-
-    Of a row, a type checker does not know that it has rows.
-    """
+    """What is at `path`, read from `self`: a row of a Sequential by its number, unless something inside it is meant."""
     if isinstance(kept, nn.Sequential) and "." in path:
         name = path.partition(".")[0]
         inner = spelled(kept.get_submodule(name), path.partition(".")[2], "")

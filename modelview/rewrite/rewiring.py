@@ -108,6 +108,8 @@ class _Work:
         if traced:
             made: nn.Module = self.draft.module(self.wiring.class_name)
             _keep_numbers(self.host, made, whole=not self.wiring.drops)
+            if _has_rows(self.host) and not self.wiring.drops:
+                remember(made, _ROWS, 1)
             return made
         for name, layer in self._layers().items():
             setattr(self.host, name, layer)
@@ -135,7 +137,7 @@ class _Work:
 
     def _whole(self) -> nn.Module:
         """A module that holds all that the host does, to which layers can be added."""
-        whole = nn.Sequential() if isinstance(self.host, nn.Sequential) else nn.Module()
+        whole = nn.Sequential() if _has_rows(self.host) else nn.Module()
         for held in ("_parameters", "_buffers", "_modules"):
             getattr(whole, held).update(getattr(self.host, held))
         whole.__dict__.update(numbers_of(self.host))
@@ -144,6 +146,14 @@ class _Work:
         whole._non_persistent_buffers_set = set(self.host._non_persistent_buffers_set)
         whole.training = self.host.training
         return whole
+
+
+_ROWS = "_has_rows"
+"""Says of a graph module that its class, as it is written, is a Sequential."""
+
+
+def _has_rows(host: nn.Module) -> bool:
+    return isinstance(host, nn.Sequential) or hasattr(host, _ROWS)
 
 
 def wire(recording: Recording, wiring: Wiring, names: Mapping[str, str]) -> None:

@@ -145,5 +145,6 @@ def test_json_of_other_types_is_refused(value: object) -> None:
 
 def test_rows_are_read_by_their_numbers() -> None:
     code = RESNET.then(mv.FirstChildren(2)).then(Detach("4.0")).code()
-    for line in ("def forward(self, x: Tensor) -> Tensor:", "x = self[0](x)", 'x = getattr(self, "4")[0](x).detach()'):
+    head, first, last = "def forward(self, x: Tensor) -> Tensor:", "row4: Any = self[4]", "x = row4[0](x).detach()"
+    for line in (head, first, "x = self[0](x)", last):
         assert f"    {line}\n" in code
