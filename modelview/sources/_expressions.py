@@ -273,7 +273,9 @@ class _Reading:
         given = call.arguments()
         for name in _WEIGHTS:
             if name in given and given[name] != Literal(None):
-                raise EditError(f"{name} in {self.what} is None: nothing is downloaded here. Load weights afterwards.")
+                raise EditError(
+                    f"{name} in {self.what} has to be None: nothing is downloaded here. Load weights afterwards."
+                )
         for name in given:
             if name in _PLACED:
                 raise EditError(f"{call.word.text} is called without {name}: modelview sets it.")

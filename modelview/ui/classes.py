@@ -25,7 +25,7 @@ def fill_in() -> tuple[Source, tuple[Shape, ...]]:
     needed = [row for row in rows if row.required or row.example is not None]
     values = keyword_form(needed, f"build.{name}")
     with st.expander("More arguments", key=f"build.{name}.more"):
-        values |= keyword_form([row for row in rows if row not in needed], f"build.{name}")
+        values |= keyword_form([row for row in rows if row not in needed], f"build.{name}", n_columns=3)
     if missing := [row.name for row in needed if row.required and row.name not in values]:
         listed = " and ".join(f"`{each}`" for each in missing)
         raise Unfilled(f"{name} needs {listed}: fill {'it' if len(missing) == 1 else 'them'} in to see the model.")

@@ -1,7 +1,7 @@
 """The keywords of a builder or class as a form."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import streamlit as st
@@ -17,14 +17,23 @@ STEPS = {"int": 1, "float": 0.05}
 CODE = "Python that is read, not run: numbers, lists, and calls of torch's layers and torchvision's classes."
 
 
-def keyword_form(rows: Iterable[Keyword], key: str) -> dict[str, Any]:
+def keyword_form(rows: Iterable[Keyword], key: str, *, n_columns: int = 1) -> dict[str, Any]:
     """What was given to these keywords, where it is another value than their own. key: what each widget's begins with.
 
-    Raises EditError for a text that is no plain value.
+    n_columns: how many stand side by side. Raises EditError for a text that is no plain value.
     """
-    typed = [(row, _widget(row, f"{key}.{row.name}")) for row in rows]
+    typed = []
+    for line in _lines(list(rows), n_columns):
+        for row, column in zip(line, st.columns(n_columns), strict=False):
+            with column:
+                typed.append((row, _widget(row, f"{key}.{row.name}")))
     values = ((row, _value(row, value)) for row, value in typed)
     return {row.name: value for row, value in values if value is not None and value != row.default}
+
+
+def _lines(rows: list[Keyword], n_columns: int) -> Iterator[list[Keyword]]:
+    """The rows, as many to a line as fit: each line is filled in before the next one, by keyboard too."""
+    yield from (rows[start : start + n_columns] for start in range(0, len(rows), n_columns))
 
 
 def _widget(row: Keyword, key: str) -> Any:

@@ -403,7 +403,7 @@ def test_classes_of_other_packages_are_imported_by_the_code() -> None:
         (
             "VGG",
             {"features": "models.vgg11(weights='DEFAULT')"},
-            "weights in features is None: nothing is downloaded he",
+            "weights in features has to be None: nothing is downl",
         ),
         ("VGG", {"features": "models.vgg11(pretrained=True)"}, "No argument of models.vgg11 is called 'pretrained'."),
         ("VGG", {"features": "models.vgg11('DEFAULT')"}, "models.vgg11 gets more values than it takes"),
@@ -419,12 +419,12 @@ def test_classes_of_other_packages_are_imported_by_the_code() -> None:
         (
             "FasterRCNN",
             {"backbone": "resnet_fpn_backbone(backbone_name='resnet18', weights='DEFAULT')"},
-            "weights in backbone is None: nothing is downloaded here. Load weights afterwards.",
+            "weights in backbone has to be None: nothing is downloaded here. Load weights afterwards.",
         ),
         (
             "FasterRCNN",
             {"backbone": "models.detection.fasterrcnn_resnet50_fpn(weights_backbone='DEFAULT').backbone"},
-            "weights_backbone in backbone is None: nothing is downloaded here.",
+            "weights_backbone in backbone has to be None: nothing is downloaded here.",
         ),
         ("FasterRCNN", {"backbone": "models.resnet18()"}, "backbone should contain an attribute out_channels"),
         ("FasterRCNN", {"backbone": EXAMPLES["FasterRCNN"]["backbone"]}, "num_classes should not be None when"),
