@@ -69,8 +69,12 @@ class Body:
             return f"{', '.join(self._name_parts(number, node, parts))} = {expression}"
         if not node.users:
             return expression
-        name = next(name for name in self._candidates(number, node) if self._is_free(name, number))
+        several = _holds_several(node)
+        names = self._candidates(number, node)
+        name = next(n for n in names if self._is_free(n, number) and not (several and n in self.free_after))
         self._name(node, name)
+        if several:  # no other kind of value takes its name: type checkers go by the first
+            self.free_after[name] = len(self.nodes)
         return f"{name} = {expression}"
 
     def _name_parts(self, number: int, node: fx.Node, parts: list[fx.Node | None]) -> Iterator[str]:
@@ -118,6 +122,12 @@ class Body:
     def _name(self, node: fx.Node, name: str) -> None:
         self.expressions.names[node] = name
         self.free_after[name] = self.last_use.get(node, -1)
+
+
+def _holds_several(node: fx.Node) -> bool:
+    """Whether the value is a dict, list or tuple of which parts are read, as far as it can be told."""
+    keys = [user.args[1] for user in node.users if user.target is operator.getitem and user.args[0] is node]
+    return any(type(key) in (int, str) for key in keys) and not is_shape(node)
 
 
 def _own_names(node: fx.Node) -> Iterator[str]:

@@ -117,6 +117,17 @@ AWKWARD: dict[str, Recipe] = {
     "sizes": opened("vit_b_16")
     .then(AddInput("age", 2, at="encoder.layers", style="keep"))
     .then(AddInput("sex", 1, at="encoder.ln", style="keep")),
+    "chunks": opened("shufflenet_v2_x0_5").then(AddOutputs(("stage2.0",))).then(Detach("stage2.1.branch2.6")),
+    "parts_of_a_dict": opened("deeplabv3_mobilenet_v3_large").then(AddOutputs(("backbone",))).then(Detach("backbone")),
+    "parts_of_a_tuple": opened("mvit_v1_b").then(FuseStages(("blocks.1.norm1", "blocks.1.attn.qkv"), 3)),
+    "a_hooked_dict": opened("fasterrcnn_resnet50_fpn").then(AddOutputs(("backbone",))).then(Detach("backbone")),
+    "rows_in_rows": opened("squeezenet1_1")
+    .then(FirstChildren(1))
+    .then(Detach("0.3"))
+    .then(AddOutputs(("0.4.squeeze",))),
+    "another_size_later": opened("vit_b_16")
+    .then(Truncate("encoder.layers.encoder_layer_3"))
+    .then(AdaptInput(size=384)),
     "several_then_one": opened("resnet18").then(AddOutputs(("layer1",))).then(FuseStages(("layer2", "layer3"), 2)),
     "several_detached": opened("resnet18").then(AddOutputs(("layer1",))).then(Detach("layer2")),
     "two_optimizers": opened("densenet121")
