@@ -1,6 +1,7 @@
 """What holds for every edit and every recipe, checked the same way for each."""
 
 from collections.abc import Iterable
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from modelview.export.base import export
-from modelview.recipe import Recipe
+from modelview.recipe import Recipe, trace
 from modelview.sources.base import Shape
 from tests.runner import runner
 from tests.zoo import exact
@@ -22,6 +23,16 @@ def example(recipe: Recipe, n: int = 2, shapes: Iterable[Shape] = ()) -> tuple[A
     generator = torch.Generator().manual_seed(0)
     tensors = [torch.rand(n, *shape[1:], generator=generator) for shape in shapes or recipe.example]
     return recipe.source.taken(*tensors)
+
+
+def pictures_of(recipe: Recipe, sides: tuple[int, ...]) -> tuple[Any, ...]:
+    """Two of each input, with these sides where an edit has not given them others; added inputs as they are.
+
+    Where an edit has made it a model for its own sides, such as by flattening, it gets these.
+    """
+    own = zip_longest(recipe.example, recipe.source.example[: len(recipe.example)])
+    shapes = [(*shape[:2], *sides) if before and shape[2:] == before[2:] else shape for shape, before in own]
+    return example(recipe, shapes=shapes if trace(recipe, *shapes).failed is None else recipe.example)
 
 
 def run(model: nn.Module, args: tuple[Any, ...]) -> Any:

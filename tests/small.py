@@ -81,6 +81,6 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-def small(name: str) -> dict[str, Any]:
+def arguments(name: str) -> dict[str, Any]:
     """Arguments of a small model of that class: those of the form's example where there is one."""
     return {**EXAMPLES.get(name, {}), **SMALL.get(name, {})}

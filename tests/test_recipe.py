@@ -1,7 +1,6 @@
 import json
 import re
 from functools import cache
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +36,8 @@ from modelview.edits.base import EDITS, Edit
 from modelview.errors import EditError
 from modelview.recipe import Recipe, structure_of
 from modelview.sources.torchvision import Torchvision
-from tests.laws import check_recipe, check_undo, example
-from tests.small import small
+from tests.laws import check_recipe, check_undo, pictures_of
+from tests.small import arguments
 
 BASE = Recipe(Torchvision("squeezenet1_1"))
 SMALL: dict[str, dict[str, Any]] = {
@@ -59,8 +58,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "torchvision:MobileNetV2": {"width_mult": 0.25},
     "torchvision:MNASNet": {"alpha": 0.1},
     "torchvision:ShuffleNetV2": {"stages_repeats": (1, 1, 1), "stages_out_channels": (8, 16, 16, 16, 32)},
-    **{f"torchvision:{name}": small(name) for name in ("ConvNeXt", "EfficientNet", "MViT", "MobileNetV3", "RegNet")},
-    **{f"torchvision:{name}": small(name) for name in ("SwinTransformer3d", "VideoResNet")},
+    **{
+        f"torchvision:{name}": arguments(name) for name in ("ConvNeXt", "EfficientNet", "MViT", "MobileNetV3", "RegNet")
+    },
+    **{f"torchvision:{name}": arguments(name) for name in ("SwinTransformer3d", "VideoResNet")},
     "quantized_shufflenet_v2_x0_5": {},
     "lraspp_mobilenet_v3_large": {},
     "ssdlite320_mobilenet_v3_large": {},
@@ -164,18 +165,8 @@ def hold(recipe: Recipe, edits: list[Edit], sides: tuple[int, ...] = ()) -> None
             recipe = recipe.then(edit)
         else:
             assert_sentence(refusal)
-    check_recipe(recipe, inputs=_pictures(recipe, sides) if sides else None)
+    check_recipe(recipe, inputs=pictures_of(recipe, sides) if sides else None)
     check_undo(recipe)
-
-
-def _pictures(recipe: Recipe, sides: tuple[int, ...]) -> tuple[Any, ...]:
-    """Two of each input, with these sides where an edit has not given them others; added inputs as they are.
-
-    Where an edit has made it a model for its own sides, such as by flattening, it gets these.
-    """
-    own = zip_longest(recipe.example, recipe.source.example[: len(recipe.example)])
-    shapes = [(*shape[:2], *sides) if before and shape[2:] == before[2:] else shape for shape, before in own]
-    return example(recipe, shapes=shapes if mv.trace(recipe, *shapes).failed is None else recipe.example)
 
 
 @pytest.mark.long
@@ -284,7 +275,7 @@ def _check_pair(name: str, first: str, second: str, folder: Path) -> None:
             assert_sentence(refusal)
             assert recipe.check()
     sides = FAMILIES.get(name)
-    check_recipe(recipe, inputs=_pictures(recipe, sides) if sides else None)
+    check_recipe(recipe, inputs=pictures_of(recipe, sides) if sides else None)
 
 
 @pytest.mark.zoo

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+import modelview as mv
 from modelview.edits.add_input import AddInput
 from modelview.edits.add_outputs import AddOutputs
 from modelview.edits.base import Edit
@@ -36,7 +37,8 @@ from tests.edits.subjects import (
     small,
     values,
 )
-from tests.laws import check_recipe, run
+from tests.laws import check_recipe, pictures_of, run
+from tests.small import arguments
 
 CASES = [
     (SQUEEZENET, DeleteLayer("features.1"), (1, 1000)),
@@ -285,6 +287,32 @@ def test_each_child_is_adapted_to_or_a_way_that_works_is_named(name: str) -> Non
                 assert recipe.then(DeleteLayer(path, adapt="1x1")).check().output == recipe.check().output, said
             else:
                 assert said.startswith(("No layer with weights", f"`{path}` is an Identity")) or "nstead" in said, said
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "sides"),
+    [
+        ("MaxVit", ()),
+        ("MViT", ()),
+        ("SwinTransformer3d", (4, 64, 64)),
+        ("VideoResNet", (4, 32, 32)),
+        ("RegNet", (32, 32)),
+    ],
+)
+def test_whatever_can_be_deleted_holds_the_laws(name: str, sides: tuple[int, ...]) -> None:
+    recipe = mv.open(f"torchvision:{name}", **arguments(name))
+    paths = [path for path, _ in structure_of(recipe).model.named_modules() if path]
+    n_held = 0
+    for number, path in enumerate(paths[:: max(1, len(paths) // 8)]):
+        changed = recipe.then(DeleteLayer(path, adapt=("", "next", "1x1")[number % 3]))
+        try:
+            changed.check()
+        except EditError:
+            continue
+        check_recipe(changed, inputs=pictures_of(changed, sides) if sides else None)
+        n_held += 1
+    assert n_held > 1
 
 
 @pytest.mark.parametrize(

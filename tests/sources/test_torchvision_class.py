@@ -21,7 +21,7 @@ from modelview.sources.torchvision_class import (
     torchvision_class,
 )
 from tests.laws import check_recipe, run
-from tests.small import SMALL, small
+from tests.small import SMALL, arguments
 from tests.zoo import ALL
 
 SHAPES = {"RAFT": ((1, 3, 128, 128),) * 2, "S3D": ((1, 3, 16, 224, 224),), "SwinTransformer3d": ((1, 3, 4, 64, 64),)}
@@ -37,7 +37,7 @@ def test_every_class_that_a_builder_makes_is_here() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("name", names())
 def test_laws(name: str) -> None:
-    recipe = mv.open(f"torchvision:{name}", **small(name))
+    recipe = mv.open(f"torchvision:{name}", **arguments(name))
     pictures = tuple(torch.rand(shape) for shape in SHAPES[name]) if name in SHAPES else None
     built = check_recipe(recipe, inputs=pictures)
     assert type(built).__name__ == name
@@ -45,7 +45,7 @@ def test_laws(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(names()) - {"RAFT"}))
 def test_a_new_head(name: str) -> None:
-    recipe = mv.open(f"torchvision:{name}", **small(name)).then(mv.SwapHead(7))
+    recipe = mv.open(f"torchvision:{name}", **arguments(name)).then(mv.SwapHead(7))
     assert re.search(r"\b(7|14|28|42|63)\b", recipe.changes()[0].summary)
     recipe.check()
 
@@ -118,13 +118,14 @@ def test_examples_are_in_the_order_and_of_the_kinds_that_the_class_takes(name: s
     ],
 )
 def test_one_spelling(name: str, argument: Any, written: str) -> None:
-    source = TorchvisionClass(name, tuple({**small(name), FIRST[name]: argument}.items()))
+    source = TorchvisionClass(name, tuple({**arguments(name), FIRST[name]: argument}.items()))
     assert dict(source.keywords)[FIRST[name]] == written
     assert TorchvisionClass(name, source.keywords) == source
 
 
 def test_values_that_are_plain_stay_plain() -> None:
-    given = {**small("FasterRCNN"), "min_size": (64, 96), "image_mean": "[0.5, 0.5, 0.5]", "box_score_thresh": "0.5"}
+    more = {"min_size": (64, 96), "image_mean": "[0.5, 0.5, 0.5]", "box_score_thresh": "0.5"}
+    given = {**arguments("FasterRCNN"), **more}
     source = TorchvisionClass("FasterRCNN", tuple(given.items()))
     keywords = dict(source.keywords)
     assert (keywords["num_classes"], keywords["box_score_thresh"]) == (91, 0.5)
