@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from torch import nn
 
@@ -17,7 +17,7 @@ from modelview.errors import EditError
 from modelview.fields import Ask, ModulePath
 from modelview.heads import head_paths
 from modelview.names import unknown
-from modelview.script import Code
+from modelview.script import Code, quoted, reference
 from modelview.sources.base import Shape
 from modelview.structure import Structure
 from modelview.trace.records import Call, Tree
@@ -31,7 +31,8 @@ MOST_SAID = 4
 @EDITS.register("delete_layer")
 @dataclass(frozen=True)
 class DeleteLayer(Edit):
-    """Take the module at `path` out: its row where it stands in a Sequential, else an Identity takes its place.
+    """Take the module at `path` out: its row where it stands in a Sequential, or in a block that calls all that it
+    holds in turn, as DenseNet's do; else an Identity takes its place.
 
     renumber: later rows of a Sequential of numbers move up, as `del` does; off, they keep their names.
     adapt: what is done where its neighbours no longer fit: "next" gives each layer behind it the width that comes, new
@@ -53,12 +54,14 @@ class DeleteLayer(Edit):
         if self.adapt not in WAYS:
             raise unknown("way to adapt", str(self.adapt), WAYS[1:])
         before.module(self.path)
-        self._require_one_kind(before)
+        if not self._is_entry(before):
+            self._require_one_kind(before)
         if self.adapt == "1x1":
             return self._substituted(before, self._only_call(before))
         deleted = self._deleted(before)
         if self.adapt == "next":
-            return self._with_next(before, deleted, self._only_call(before))
+            entry = before.calls(self.path)[0] if self._is_entry(before) else None
+            return self._with_next(before, deleted, entry or self._only_call(before))
         if self.adapt == "input":
             return self._begun(before, deleted, self._only_call(before))
         return deleted
@@ -72,7 +75,30 @@ class DeleteLayer(Edit):
                     f"{text(call.outputs)} of that cannot be left out. Instead {self._remedy(before)}."
                 )
 
+    def _is_entry(self, before: Structure) -> bool:
+        """Whether it is one of those that a ModuleDict calls in turn with all that was made before, as in DenseNet."""
+        parent = self.path.rpartition(".")[0]
+        calls = before.calls(self.path)
+        if not parent or not before.calls(parent) or len(calls) != 1 or is_shape(calls[0].inputs):
+            return False
+        holder = before.module(parent)
+        return isinstance(holder, nn.ModuleDict) and len(holder) > 1
+
+    def _entry(self, before: Structure) -> Change:
+        parent, _, name = self.path.rpartition(".")
+
+        def apply(model: nn.Module) -> nn.Module:
+            holder: Any = model.get_submodule(parent)
+            del holder[name]
+            return model
+
+        line = f"del {reference(before.model, parent)}[{quoted(name)}]"
+        note = f"`{parent}` calls what it holds in turn, so what comes after `{name}` gets less."
+        return self._without(before, {self.path: ""}, Change("", apply, Code((line,)), (note,)))
+
     def _deleted(self, before: Structure) -> Change:
+        if self._is_entry(before):
+            return self._entry(before)
         place = place_of(before, self.path)
         return self._row(before, place) if place.chain and len(place.names) > 1 else self._identity(before)
 
@@ -205,6 +231,8 @@ class DeleteLayer(Edit):
 
     def _ways(self, before: Structure) -> Iterator[tuple[str, Callable[[], Change]]]:
         """What may be done instead, and what it comes to."""
+        if self._is_entry(before) and self.adapt != "next":
+            yield "try next", lambda: self._with_next(before, self._deleted(before), before.calls(self.path)[0])
         if call := self._single_call(before):
             yield "try 1x1", partial(self._substituted, before, call)
             yield "try input", lambda: self._begun(before, self._deleted(before), call)

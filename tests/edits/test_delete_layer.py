@@ -377,8 +377,7 @@ def test_whatever_can_be_deleted_holds_the_laws(name: str, sides: tuple[int, ...
         (
             opened("densenet121"),
             {"path": "features.denseblock1.denselayer2"},
-            "`features.denseblock1.denselayer2` (Identity) takes one tensor, but gets (1 × 64 × 56 × 56, "
-            "1 × 32 × 56 × 56): what makes 1 × 32 × 56 × 56 of that cannot be left out. Instead choose another module.",
+            "`features.denseblock1.denselayer3.norm1` gets 1 × 96 × 56 × 56, so 96 channels, but takes 128: replace",
         ),
         (
             SSD,
