@@ -52,12 +52,12 @@ def tried(name: str) -> dict[str, str]:
     """For each edit ✓, or the reason why it cannot be made, without the model's own names and numbers."""
     recipe = Recipe(Torchvision(name))
     with TemporaryDirectory() as folder:
-        edits = _edits(recipe, Path(folder))
+        edits = edits_of(recipe, Path(folder))
         trains = _runs_in_training(recipe)
         return {label: _outcome(recipe.then(edit), trains=trains) for label, edit in edits.items()}
 
 
-def _edits(recipe: Recipe, folder: Path) -> dict[str, Edit]:
+def edits_of(recipe: Recipe, folder: Path) -> dict[str, Edit]:
     """Each edit, with a file in `folder`, at modules a third and two thirds of the way through the forward."""
     trace = structure_of(recipe).trace
     inner = _inner(trace)

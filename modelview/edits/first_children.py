@@ -33,10 +33,12 @@ class FirstChildren(Edit):
 
     def plan(self, before: Structure) -> Change:
         children = [name for name, _ in before.model.named_children()]
+        if len(children) < 2:
+            raise EditError("The model has no two children, so none can be left out. Truncate inside it instead.")
         if type(self.drop) is not int or not 0 < self.drop < len(children):
             raise EditError(
                 f"The model has {len(children)} children ({', '.join(children[:8])}); leave out 1 to "
-                f"{max(len(children) - 1, 1)}, not {short(repr(self.drop))}."
+                f"{len(children) - 1}, not {short(repr(self.drop))}."
             )
         kept = children[: -self.drop]
         chain = nn.Sequential(*list(before.model.children())[: -self.drop]).eval()

@@ -93,10 +93,16 @@ def _class(model: nn.Module, wiring: Wiring, codes: Codes, forward: list[str], i
     types = [] if own else declared(base, forward, [*codes, *(new for _, new in wiring.renamed)])
     head = [f"class {wiring.class_name}({base}):", *titled(wiring.title), "", *types]
     statements = [f"model.__class__ = {wiring.class_name}"]
-    statements += [f"model.{name} = {code.statements[0]}" for name, code in codes.items()]
+    statements += [_placed(model, name, code.statements[0]) for name, code in codes.items()]
     statements += moved_lines(model, wiring.renamed)
     used = (ANY,) * bool(types)
     return Code(tuple(statements), ("\n".join([*head, *forward]),), (*imports, *own, *more, *used))
+
+
+def _placed(model: nn.Module, name: str, value: str) -> str:
+    """The statement that puts `value` under the name, which may be that of a child."""
+    target = reference(model, name) if name in model._modules else f"model.{name}"
+    return f"model.set_submodule({quoted(name)}, {value})" if target.endswith(")") else f"{target} = {value}"
 
 
 def moved_lines(model: nn.Module, renamed: Iterable[tuple[str, str]]) -> Iterator[str]:
