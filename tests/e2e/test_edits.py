@@ -1,4 +1,4 @@
-"""Rows 1, 6, 7, 8, 16 and 19 of the tutorials in a real browser: chosen and clicked, no Python typed."""
+"""Rows 1, 5, 6, 7, 8, 16 and 19 of the tutorials in a real browser: chosen and clicked, no Python typed."""
 
 import re
 from pathlib import Path
@@ -132,6 +132,62 @@ def _backbone(page: Page) -> None:
     _pick(page, "Last module", "layer4")
     page.get_by_text("Pool", exact=True).click()
     _apply(page, "1 × 512 × 1 × 1", card="up to layer4 → pool · 512 channels")
+
+
+def test_models_are_built_by_form(page: Page, address: str, tmp_path: Path) -> None:
+    """Row 5, the whole U-Net from its numbers, and row 1's ResNet that has no builder."""
+    _build(page, address)
+    _built_number(page, "unet-n_classes", "2")
+    expect(page.locator(".st-key-build").get_by_text("31,037,698 parameters", exact=False)).to_be_visible()
+    _opened(page, "unet")
+    _build(page, address)
+    page.get_by_text("torchvision class", exact=True).click()
+    expect(page.locator(".st-key-build").get_by_text("fill it in to see the model", exact=False)).to_be_visible()
+    _chosen(page, "block", "Bottleneck")
+    layers = page.locator(".st-key-build-ResNet-layers input")
+    layers.fill("3, 24, 36, 3")
+    layers.press("Enter")
+    _opened(page, "ResNet")
+    go(page, "Edit")
+    _choose(page, "Fuse stages")
+    expect(_preview(page)).to_contain_text("256 + 512 + 1,024 + 2,048 = 3,840")
+    _apply(page, "1 × 10", card="4 stages → Linear(3840, 10)")
+    go(page, "Export")
+    code = download(page, "Download model.py", tmp_path).read_text()
+    assert "model = FusedResNet(block=Bottleneck, layers=[3, 24, 36, 3])" in code
+
+
+def _build(page: Page, address: str) -> None:
+    page.goto(address)
+    expect(page.get_by_role("heading", name="Open a model")).to_be_visible(timeout=60_000)
+    summary = page.get_by_text("Build a U-Net", exact=False)
+    if not page.locator(".st-key-build-kind").is_visible():
+        summary.click()
+    expect(page.locator(".st-key-build-kind")).to_be_visible()
+
+
+def _built_number(page: Page, key: str, value: str) -> None:
+    field = page.locator(f".st-key-build-{key} input")
+    field.fill(value)
+    field.press("Enter")
+
+
+def _chosen(page: Page, label: str, option: str) -> None:
+    """Open the list and choose; once more where the page was drawn anew meanwhile."""
+    for _ in range(5):
+        page.locator(".st-key-build").get_by_role("combobox", name=label, exact=True).click()
+        try:
+            return page.get_by_role("option").filter(has_text=re.compile(f"^{option}$")).click(timeout=6_000)
+        except TimeoutError:
+            page.keyboard.press("Escape")
+    raise AssertionError(f"{label} has no option {option}")
+
+
+def _opened(page: Page, title: str) -> None:
+    button = page.locator(".st-key-build-open button")
+    expect(button).to_be_enabled()
+    button.click()
+    expect(page.get_by_test_id("stSidebar").get_by_text(title, exact=True)).to_be_visible()
 
 
 def _open(page: Page, address: str, name: str) -> None:
