@@ -18,7 +18,7 @@ from modelview.errors import EditError, ModelviewError
 from modelview.meta import building, to_meta
 from modelview.proof import Proof, Witness
 from modelview.rewrite import constructed, merged
-from modelview.script import Code, listed, script
+from modelview.script import Code, added, listed, script
 from modelview.sources.base import Progress, Shape, Source
 from modelview.structure import Structure
 from modelview.trace.records import Totals, Trace, Tree
@@ -127,8 +127,16 @@ class Recipe:
         names, theirs = self.categories(), self.source.categories
         belongings = self.source.belongings(categories=bool(names) and names == theirs)
         chosen = Code(constants=(listed("CATEGORIES", names),)) if names and names != theirs else Code()
-        parts = [belongings, chosen, self.source.code(), *closed(self.source.structure, self.changes())]
-        return script(self._docstring(), constructed(merged(parts), self.source.subclassed), _main(self.source))
+        return script(self._docstring(), [belongings, chosen, *self._parts()], _main(self.source))
+
+    def last_step(self) -> Code:
+        """What the script has of the last edit: the classes and statements that it had not without it."""
+        return added(self.undo()._parts(), self._parts())
+
+    def _parts(self) -> list[Code]:
+        """What the source and the edits say in the script, brought together."""
+        parts = [self.source.code(), *closed(self.source.structure, self.changes())]
+        return constructed(merged(parts), self.source.subclassed)
 
     def categories(self) -> tuple[str, ...]:
         """Names of the classes it predicts, in order; () where they are unknown."""

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from textwrap import fill
@@ -37,6 +38,22 @@ def together(codes: Iterable[Code]) -> Code:
         tuple(line for code in codes for line in code.imports),
         tuple(line for code in codes for line in code.constants),
     )
+
+
+def added(before: Iterable[Code], after: Iterable[Code]) -> Code:
+    """The definitions and statements that the parts of a script have more than those before."""
+    old, new = together(before), together(after)
+    definitions, statements = Counter(old.definitions), Counter(old.statements)
+    return Code(
+        tuple(line for line in new.statements if not _taken(line, statements)),
+        tuple(text for text in new.definitions if not _taken(text, definitions)),
+    )
+
+
+def _taken(text: str, left: Counter[str]) -> bool:
+    """Whether there is one more of it, which is then gone."""
+    left[text] -= 1
+    return left[text] >= 0
 
 
 def script(title: str, parts: Iterable[Code], main: Iterable[str]) -> str:

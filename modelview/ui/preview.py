@@ -49,7 +49,7 @@ def draw(kind: str, recipe: Recipe, make: Callable[[], Edit]) -> None:
             again = found is not None and found.recipe.edits[-2:] == (found.recipe.edits[-1],) * 2
             st.caption(AGAIN if again else "Nothing changes until you apply. Undo brings it back.")
         if found is not None:  # below, since it may be long
-            _code(found.change)
+            _code(found.recipe)
 
 
 def _prove(recipe: Recipe, found: Checked) -> None:
@@ -134,9 +134,10 @@ def _show(found: Checked) -> None:
         _note(note)
 
 
-def _code(change: Change) -> None:
-    """What the change is in Python."""
-    code = "\n".join([*change.code.definitions, *change.code.statements]) or "# nothing to do"
+def _code(recipe: Recipe) -> None:
+    """What the last edit is in Python, as it stands in the script."""
+    step = recipe.last_step()
+    code = "\n".join([*step.definitions, *step.statements]) or "# nothing to do"
     st.code(code, language="python", height=TALL_PX if code.count("\n") > MOST_LINES else "content")
 
 

@@ -108,6 +108,33 @@ def test_what_becomes_something_else_first_is_built_as_it_was(edits: list[Edit],
     check_recipe(recipe)
 
 
+@pytest.mark.parametrize(
+    ("edits", "statements", "classes"),
+    [
+        (
+            [FuseStages(STAGES, 3)],
+            ("model = FusedResNet(block=BasicBlock, layers=[2, 2, 2, 2])", "model.fc = nn.Linear(192, 3)"),
+            ["class FusedResNet(ResNet):"],
+        ),
+        ([FuseStages(STAGES, 3), Freeze("layer1")], ("model.layer1.requires_grad_(False)",), []),
+        (
+            [Detach("layer1"), AddOutputs(("layer2",))],
+            ("model = ResNetDetachedAtLayer1WithLayer2(block=BasicBlock, layers=[2, 2, 2, 2])",),
+            ["class ResNetDetachedAtLayer1WithLayer2(ResNet):"],
+        ),
+        ([], ("model = models.resnet18(weights=None)",), []),
+    ],
+)
+def test_the_last_step_is_what_the_script_has_of_it(
+    edits: list[Edit], statements: tuple[str, ...], classes: list[str]
+) -> None:
+    recipe = Recipe(mv.open("resnet18").source, tuple(edits))
+    step = recipe.last_step()
+    assert step.statements == (statements if edits else ())
+    assert [text.partition("\n")[0] for text in step.definitions] == classes
+    assert all(line in recipe.code() for line in (*statements, *classes))
+
+
 def test_what_weights_change_stays_below_the_call() -> None:
     recipe = Recipe(Torchvision("googlenet", "DEFAULT")).then(Detach("conv1"))
     assert made(recipe).startswith("model = GoogLeNetDetachedAtConv1(")
