@@ -91,8 +91,11 @@ def _untyped(definitions: Iterable[str]) -> set[str]:
     """The classes that stand on torchvision's, which have no types: what is one of them may be anything."""
     heads = [re.match(r"class (\w+)\(([\w.]+)", text) for text in definitions]
     bases = {head[1]: head[2] for head in heads if head}
-    roots = {name: base for name, base in bases.items() if base not in bases and not base.startswith("nn.")}
-    return {name for name, base in bases.items() if name in roots or base in roots}
+
+    def root(name: str) -> str:
+        return root(bases[name]) if name in bases else name
+
+    return {name for name in bases if not root(name).startswith("nn.")}
 
 
 def _needs_any(body: list[str], untyped: Container[str]) -> bool:

@@ -16,7 +16,7 @@ from modelview.sources.base import Shape
 from modelview.structure import Structure
 from modelview.trace.channels import channel_axis
 from modelview.trace.records import Call
-from modelview.trace.shapes import has_tensors, is_shape, tensors, text
+from modelview.trace.shapes import has_tensors, is_shape, items, tensors, text
 
 MOST_CHARACTERS = 30
 """Of the name of a variable."""
@@ -66,7 +66,7 @@ def _lists(collection: Any) -> Iterator[list[Any]]:
         return
     if isinstance(collection, list):
         yield collection
-    for each in collection.values() if isinstance(collection, dict) else collection:
+    for each in items(collection):
         yield from _lists(each)
 
 

@@ -8,7 +8,7 @@ from modelview.rewrite.merging import merged
 from modelview.rewrite.renaming import Renaming, plan_renaming
 from modelview.rewrite.rewiring import Rewired, plan_rewiring
 from modelview.rewrite.wiring import Tap, Turn, Wiring
-from modelview.rewrite.writing import is_identifier
+from modelview.rewrite.writing import import_line, is_identifier
 
 __all__ = [
     "Cut",
@@ -21,6 +21,7 @@ __all__ = [
     "camel",
     "constructed",
     "free_names",
+    "import_line",
     "is_identifier",
     "merged",
     "plan_cut",

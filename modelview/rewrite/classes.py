@@ -9,7 +9,6 @@ from torch import fx, nn
 from modelview.layout import WIDTH, laid_out
 from modelview.rewrite.drafting import Draft
 from modelview.rewrite.holding import Holder, assignment, assignments, spelled
-from modelview.rewrite.rolling import rolled
 from modelview.rewrite.slicing import Slice
 from modelview.rewrite.statements import Body
 from modelview.rewrite.writing import Expressions
@@ -34,9 +33,10 @@ def class_code(
     part: the shortened Sequential, where there is one. added: what makes the children that the model did not have.
     more: further lines of `__init__`. returns: the annotation of what `forward` returns.
     """
-    path = _block(draft, rolled(draft.graph, draft.kept))
+    graph = draft.written()
+    path = _block(draft, graph)
     there = spelled(model, path) if path else ""
-    forward, imports = forward_lines(draft, path, returns)
+    forward, imports = forward_lines(graph, draft.kept, path, returns)
     takes = assignments(draft.holder, draft.kept, model, {part.path: part.text} if part else {})
     init = [*_with_block([_shortened(line, there) for line in takes], there)]
     init += [assignment(draft.kept, child, code.statements[0]) for child, code in added.items()]
@@ -56,17 +56,20 @@ def class_code(
     return Code((f"model = {name}(model)",), ("\n".join(lines),), tuple(imports))
 
 
-def forward_lines(draft: Draft, block: str, returns: str, takes: str = "Tensor") -> tuple[list[str], dict[str, None]]:
-    """The method `forward`, indented as in a class, and the imports that it needs.
+def forward_lines(
+    graph: fx.Graph, kept: nn.Module, block: str, returns: str, takes: str = "Tensor"
+) -> tuple[list[str], dict[str, None]]:
+    """The method `forward` of a class that holds what `kept` does, indented, and the imports that it needs.
 
-    block: the path of a module that gets a variable, "" for none. takes: the annotation of each argument.
+    graph: what it does, as it is written. block: the path of a module that gets a variable, "" for none. takes: the
+    annotation of each argument.
     """
-    here = spelled(draft.kept, block, "self") if block else ""
-    expressions = Expressions(lambda path: _shortened(_read(draft.kept, path), here))
-    reserved = {f"row{number}" for number in range(len(draft.kept._modules))} | ({"block"} if block else set())
-    body = Body(rolled(draft.graph, draft.kept), expressions, reserved)
+    here = spelled(kept, block, "self") if block else ""
+    expressions = Expressions(lambda path: _shortened(_read(kept, path), here))
+    reserved = {f"row{number}" for number in range(len(kept._modules))} | ({"block"} if block else set())
+    body = Body(graph, expressions, reserved)
     inputs = "".join(f", {_said(node, takes)}" for node in body.inputs)
-    inner = [by_name(line) for line in _with_block(_with_rows(body.lines, draft.kept), here)]
+    inner = [by_name(line) for line in _with_block(_with_rows(body.lines, kept), here)]
     lines = [*laid_out([f"def forward(self{inputs}) -> {returns}:"], 4), *indented(inner)]
     tensors: dict[str, None] = {"from torch import Tensor": None} if "Tensor" in returns + takes else {}
     imports = {**tensors, **expressions.imports}

@@ -10,6 +10,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from modelview.layers import Layer
 from modelview.rewrite.holding import as_module, hold
+from modelview.rewrite.rolling import rolled
 from modelview.rewrite.tracing import DROPOUTS, Mode, Recording
 from modelview.rewrite.values import Untraceable
 
@@ -96,6 +97,10 @@ class Draft:
         if taken := {name for name, _ in self.kept.named_children()} & _TAKEN:
             raise Untraceable(f"{min(taken)} is no name for a layer here")
         self.dropouts = self._name_dropouts()
+
+    def written(self) -> fx.Graph:
+        """The graph as it is written: chains of rows are one call."""
+        return rolled(self.graph, self.kept)
 
     def append(self, tail: dict[str, nn.Module]) -> None:
         """Lets the value go through these layers too."""

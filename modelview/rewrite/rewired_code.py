@@ -31,7 +31,7 @@ def composed_code(draft: Draft, model: nn.Module, wiring: Wiring, codes: Codes) 
 
 def inherited_code(draft: Draft, model: nn.Module, wiring: Wiring, codes: Codes) -> Code:
     """A subclass of the model's class with a forward of its own; or one that holds the model, if it is wrapped."""
-    lines, imports = forward_lines(draft, "", wiring.returns, wiring.takes)
+    lines, imports = forward_lines(draft.written(), draft.kept, "", wiring.returns, wiring.takes)
     return _class(model, wiring, _dropouts(draft) | codes, lines, tuple(imports))
 
 

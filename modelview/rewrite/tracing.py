@@ -58,10 +58,11 @@ class Number(int):
         number.path = path
         return number
 
-    def __format__(self, spec: str) -> str:
+    def __str__(self) -> str:
         return self.path.rpartition(".")[2]
 
-    __str__ = __repr__ = lambda self: format(self)
+    def __format__(self, spec: str) -> str:
+        return str(self)
 
 
 def opened(model: nn.Module, paths: Iterable[str]) -> dict[str, nn.Module]:

@@ -15,9 +15,10 @@ from modelview.layers import KNOWN
 from modelview.names import short, unknown
 from modelview.sources import _builders
 from modelview.sources._class_examples import EXAMPLES
-from modelview.sources._expressions import Called, Expression, Literal, Named, parsed
+from modelview.sources._expressions import Called, Expression, Literal, Named
 from modelview.sources._keywords import SIMPLE, Keyword, keyword
 from modelview.sources._making import require_number
+from modelview.sources._reading import parsed
 from modelview.sources._signatures import keywords_through
 from modelview.sources._vocabulary import vocabulary
 

@@ -14,6 +14,7 @@ from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.detection import backbone_utils
 
 from modelview.layers import KNOWN
+from modelview.rewrite import import_line
 from modelview.sources import _builders
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
@@ -81,7 +82,7 @@ def _spellings(cls: type, *, plain: bool) -> dict[str, Word]:
     holder = public_module(cls)
     dotted = f"{holder}.{cls.__name__}".removeprefix("torchvision.")
     if plain:
-        word = Word(cls, cls.__name__, (f"from {holder} import {cls.__name__}",))
+        word = Word(cls, cls.__name__, (import_line(cls),))
     else:
         word = Word(cls, dotted, (f"from torchvision import {dotted.partition('.')[0]}",))
     names = [dotted, f"torchvision.{dotted}", f"{cls.__module__}.{cls.__name__}"]
@@ -91,7 +92,4 @@ def _spellings(cls: type, *, plain: bool) -> dict[str, Word]:
 
 def public_module(cls: type) -> str:
     """The package nearest to the top that has the class by its name: torchvision.ops, not torchvision.ops.misc."""
-    parts = cls.__module__.split(".")
-    above = (".".join(parts[:n]) for n in range(2, len(parts)))
-    has = (name for name in above if getattr(sys.modules[name], cls.__name__, None) is cls)
-    return next(has, cls.__module__)
+    return import_line(cls).split()[1]

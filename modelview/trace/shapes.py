@@ -47,19 +47,26 @@ def has_tensors(collection: Any) -> bool:
     """Whether a skeleton has a tensor anywhere in it."""
     if isinstance(collection, Size) or not isinstance(collection, dict | list | tuple):
         return isinstance(collection, Size)
-    return any(map(has_tensors, collection.values() if isinstance(collection, dict) else collection))
+    return any(map(has_tensors, items(collection)))
+
+
+def items(collection: Any) -> list[Any]:
+    """What a dict, list or tuple holds, in its order."""
+    return list(collection.values() if isinstance(collection, dict) else collection)
 
 
 def mapped(function: Callable[[Any], Any], value: Any) -> Any:
     """A dict, list or tuple of the same kind with what the function makes of each value."""
-    return alike(value, [function(item) for item in (value.values() if isinstance(value, dict) else value)])
+    return alike(value, [function(item) for item in items(value)])
 
 
-def alike(value: Any, items: list[Any]) -> Any:
-    """A dict, list or tuple of the kind of `value` that holds these items in its order."""
+def alike(value: Any, others: list[Any]) -> Any:
+    """A dict, list or tuple of the kind of `value` that holds the others in its order."""
     if isinstance(value, dict):
-        return (OrderedDict if isinstance(value, OrderedDict) else dict)(zip(value, items, strict=True))
-    return type(value)(*items) if hasattr(value, "_fields") else tuple(items) if isinstance(value, tuple) else items
+        return (OrderedDict if isinstance(value, OrderedDict) else dict)(zip(value, others, strict=True))
+    if hasattr(value, "_fields"):
+        return type(value)(*others)
+    return tuple(others) if isinstance(value, tuple) else others
 
 
 def arguments_tree(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

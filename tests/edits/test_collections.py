@@ -15,11 +15,10 @@ from modelview.edits.detach import Detach
 from modelview.edits.freeze import Freeze
 from modelview.edits.swap_head import SwapHead
 from modelview.recipe import Recipe
-from modelview.sources import _importing
 from modelview.trace.shapes import tensors
+from tests.edits import own_code
 from tests.edits.subjects import LRASPP, MASKRCNN, RAFT, SSD, VIT, check_refused, opened, small
 from tests.laws import check_recipe, run
-from tests.runner import runner
 from tests.zoo import exact
 
 NETS = """
@@ -83,15 +82,13 @@ DEEPLAB = opened("deeplabv3_mobilenet_v3_large")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A module of somebody's own, which the process that runs exported code finds as well."""
     folder = tmp_path_factory.mktemp("collected")
-    (folder / "collected_nets.py").write_text(NETS)
-    runner().finds(folder)
+    own_code.write(folder, "collected_nets", NETS)
     return folder
 
 
 @pytest.fixture
 def nets(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_importing, "_allowed", set())
-    monkeypatch.syspath_prepend(folder)
+    own_code.allow_anew(folder, monkeypatch)
 
 
 def gradients(model: Any, args: tuple[Any, ...]) -> set[str]:

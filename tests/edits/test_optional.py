@@ -16,9 +16,8 @@ from modelview.edits.prefix import Prefix
 from modelview.edits.truncate import Truncate
 from modelview.layers import Layer
 from modelview.recipe import Recipe
-from modelview.sources import _importing
+from tests.edits import own_code
 from tests.laws import check_recipe
-from tests.runner import runner
 
 NETS = """
 import torch
@@ -67,15 +66,13 @@ EDITS = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("optional")
-    (folder / "optional_nets.py").write_text(NETS)
-    runner().finds(folder)
+    own_code.write(folder, "optional_nets", NETS)
     return folder
 
 
 @pytest.fixture(autouse=True)
 def found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_importing, "_allowed", set())
-    monkeypatch.syspath_prepend(folder)
+    own_code.allow_anew(folder, monkeypatch)
 
 
 def values(given: Any) -> torch.Tensor:

@@ -11,10 +11,9 @@ from torchvision.models.resnet import BasicBlock
 import modelview as mv
 from modelview.errors import EditError
 from modelview.recipe import Recipe
-from modelview.sources import _importing
+from tests.edits import own_code
 from tests.families import edits_of
 from tests.laws import check_recipe, pictures_of
-from tests.runner import runner
 
 NET = """
 import torch
@@ -60,8 +59,7 @@ REFUSED: dict[str, dict[str, str]] = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("no_builder")
-    (folder / "own_net.py").write_text(NET)
-    runner().finds(folder)
+    own_code.write(folder, "own_net", NET)
     torch.manual_seed(0)
     whole = models.ResNet(BasicBlock, [1, 1, 1, 1], num_classes=4)
     whole.relu = nn.ReLU6()  # type: ignore[assignment]  # so that no builder makes it
@@ -89,8 +87,7 @@ def opened(name: str, folder: Path) -> Recipe:
 @pytest.mark.long
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n == "unet" else n for n in REFUSED])
 def test_every_edit_holds_the_laws_or_says_why_not(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_importing, "_allowed", set())
-    monkeypatch.syspath_prepend(folder)
+    own_code.allow_anew(folder, monkeypatch)
     recipe = opened(name, folder)
     refused = {}
     for label, edit in edits_of(recipe, folder).items():
