@@ -13,7 +13,7 @@ from modelview.sources.torchvision import Keyword
 AS_IS = "the default"
 EXAMPLES = {"tuple": "such as [3, 4, 6, 3]", "class": "such as BatchNorm2d", "code": "such as nn.ReLU()"}
 """What may stand in a field, by the kind of its values."""
-STEPS = {"int": 1, "float": 0.05}
+STEPS: dict[str, int | float] = {"int": 1, "float": 0.05}
 CODE = "Python that is read, not run: numbers, lists, and calls of torch's layers and torchvision's classes."
 
 
@@ -45,7 +45,8 @@ def _widget(row: Keyword, key: str) -> Any:
         return st.selectbox(row.name, choices, index, key=key, persist_state="session", placeholder=empty)
     if row.kind in STEPS:
         step = STEPS[row.kind]
-        return st.number_input(row.name, value=first, step=step, key=key, persist_state="session", placeholder=empty)
+        number = None if first is None else type(step)(first)  # a float's default may be written as 0
+        return st.number_input(row.name, value=number, step=step, key=key, persist_state="session", placeholder=empty)
     if row.kind == "code" and row.example is not None:
         return st.text_area(row.name, first, height="content", key=key, persist_state="session", help=CODE)
     return st.text_input(
