@@ -9,6 +9,7 @@ from torchvision import models
 from torchvision.models.resnet import BasicBlock
 
 import modelview as mv
+from modelview.edits.base import Edit
 from modelview.errors import EditError
 from modelview.recipe import Recipe
 from tests.edits import own_code
@@ -102,3 +103,33 @@ def test_every_edit_holds_the_laws_or_says_why_not(name: str, folder: Path, monk
     for label, said in refused.items():
         assert said.startswith(REFUSED[name][label])
         assert said.endswith(".")
+
+
+def _further(first: str, inner: str) -> dict[str, Edit]:
+    """The forms of edits that the one of each has not, at a convolution and the layer behind it."""
+    return {
+        "AddInput before the head, kept": mv.AddInput(where="before", size=2, style="keep"),
+        "Append wrapped": mv.Append([("last", "Linear(4, 2)")], style="wrap"),
+        "FuseStages wrapped": mv.FuseStages((first, inner), 3, style="wrap"),
+        "Truncate pooled": mv.Truncate(inner, pool=True, flatten=True),
+    }
+
+
+PATHS = {
+    "sequential": ("conv", "relu"),
+    "moduledict": ("layers.conv", "layers.relu"),
+    "modulelist": ("layers.0", "layers.1"),
+}
+
+
+@pytest.mark.parametrize("label", _further("", ""))
+@pytest.mark.parametrize("name", PATHS)
+def test_so_do_the_further_forms(name: str, label: str, tmp_path: Path) -> None:
+    check_recipe(opened(name, tmp_path).then(_further(*PATHS[name])[label]))
+
+
+@pytest.mark.parametrize("edit", [mv.SwapHead(3), mv.SelectClasses((0, 3)), mv.AddInput(where="before", size=2)])
+def test_the_head_is_known_still_when_there_are_other_outputs(edit: Edit, tmp_path: Path) -> None:
+    recipe = opened("sequential", tmp_path).then(mv.AddOutputs(("conv", "relu"))).then(edit)
+    built = check_recipe(recipe)
+    assert next(reversed(list(built.parameters()))).shape[0] == {mv.SwapHead: 3, mv.SelectClasses: 2}.get(type(edit), 4)
