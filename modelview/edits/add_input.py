@@ -130,10 +130,10 @@ class AddInput(Edit):
             return ["join"]
         return ["fc_add"] * (self.num_outputs is not None) + ["output"] * self.softmax
 
-    def _extra(self, hand: Hand) -> Any:
+    def _extra(self, hand: Hand, join: Join) -> Any:
         """The new input as it is joined: after its own layers."""
         value = hand.input(self.name)
-        if self.size == 1:
+        if self.size == 1 and (self.layers or not join.spreads):
             value = hand.inside(hand.method("reshape", value, -1, 1))  # (N,) will do
         for name, _ in self.layers:
             value = hand.layer(name, value)
@@ -172,7 +172,7 @@ class AddInput(Edit):
         def end(hand: Hand, final: Any, values: tuple[Any, ...]) -> Any:  # noqa: ARG001
             for name, _ in self.before:
                 final = hand.layer(name, final)
-            joined = join.drawn(hand, final, self._extra(hand))
+            joined = join.drawn(hand, final, self._extra(hand, join))
             joined = hand.layer("fc_add", joined) if self.num_outputs is not None else joined
             return hand.layer("output", joined) if self.softmax else joined
 
@@ -195,7 +195,7 @@ class AddInput(Edit):
         rows = (*((name, layer.text) for name, layer in self.layers), ("join", back))
 
         def joined(hand: Hand, value: Any) -> Any:
-            return hand.layer("join", join.drawn(hand, value, self._extra(hand)))
+            return hand.layer("join", join.drawn(hand, value, self._extra(hand, join)))
 
         notes = (f"{join.sentence(self.name)} `{back}` brings {join.width:,} channels to what follows.",)
         is_head = head_paths(before) == (self.at,)  # what predicts the classes is the layer after it then
@@ -211,7 +211,7 @@ class AddInput(Edit):
         rows = tuple((name, layer.text) for name, layer in self.layers)
 
         def joined(hand: Hand, value: Any) -> Any:
-            return join.drawn(hand, value, self._extra(hand))
+            return join.drawn(hand, value, self._extra(hand, join))
 
         notes = (f"`{path}` keeps its weights; those for `{self.name}` begin at zero.",)
         change = self._rewired(before, rows, (Turn(path, joined, 1, before=True),), None, notes)

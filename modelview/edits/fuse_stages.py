@@ -68,9 +68,10 @@ class FuseStages(Edit):
     def _wiring(self, before: Structure, found: list[tuple[tuple[int, ...], int]], linear: str, place: str) -> Wiring:
         """The wiring with the new Linear in place of the child `place`, or under a free name."""
         kind = type(before.model).__name__
+        several = len(self.paths) > 1
         return Wiring(
             f"Fused{kind}",
-            f"{kind} that classifies by {', '.join(f'`{path}`' for path in self.paths)} together.",
+            f"{kind} that classifies by {', '.join(f'`{path}`' for path in self.paths)}{' together' * several}.",
             taps=tuple(tap(before, path) for path in self.paths),
             end=lambda hand, _, values: _fused(hand, values, found, place or "fc"),
             stops=True,
@@ -102,16 +103,23 @@ class FuseStages(Edit):
 
 
 def _fused(hand: Hand, values: tuple[Any, ...], found: list[tuple[tuple[int, ...], int]], head: str) -> Any:
-    pooled = [_pooled(hand, value, len(shape), axis) for value, (shape, axis) in zip(values, found, strict=True)]
+    """Pooled, joined and classified; maps are flattened once, after they are joined, where all are maps of one kind."""
+    kinds = {(len(shape), axis) for shape, axis in found}
+    at_once = len(kinds) == 1 and kinds <= {(dims, 1) for dims in _POOLS}
+    pooled = [
+        _pooled(hand, value, len(shape), axis, flat=not at_once)
+        for value, (shape, axis) in zip(values, found, strict=True)
+    ]
     joined = hand.function(torch.cat, pooled, dim=1) if len(pooled) > 1 else pooled[0]
-    return hand.layer(head, joined)
+    return hand.layer(head, hand.function(torch.flatten, joined, 1) if at_once else joined)
 
 
-def _pooled(hand: Hand, value: Any, dims: int, axis: int) -> Any:
-    """The value as (N, C)."""
+def _pooled(hand: Hand, value: Any, dims: int, axis: int, *, flat: bool) -> Any:
+    """The value as (N, C); where it is not to be flat, as (N, C, 1, ...)."""
     if dims == 2:
         return value
     if axis == 1 and dims in _POOLS:
         pooled = hand.inside(hand.function(_POOLS[dims], value, 1))
-        return hand.inside(hand.function(torch.flatten, pooled, 1))
-    return hand.inside(hand.method("mean", value, tuple(dim for dim in range(1, dims) if dim != axis)))
+        return hand.inside(hand.function(torch.flatten, pooled, 1)) if flat else pooled
+    positions = [dim for dim in range(1, dims) if dim != axis]
+    return hand.inside(hand.method("mean", value, positions[0] if len(positions) == 1 else tuple(positions)))

@@ -43,6 +43,11 @@ class Join:
         return self.value[self.axis] + self.extra[1 if len(self.extra) == 2 else self.axis]
 
     @property
+    def spreads(self) -> bool:
+        """Whether the second is a vector that is repeated at every position."""
+        return len(self.extra) != len(self.value)
+
+    @property
     def _can_resize(self) -> bool:
         return self.axis == 1 and 2 < len(self.value) <= 5
 
@@ -51,7 +56,7 @@ class Join:
 
     def sentence(self, name: str) -> str:
         """What is done to the new input."""
-        if len(self.extra) != len(self.value):
+        if self.spreads:
             return f"`{name}` is repeated at every position of {text(self.value)}."
         if self._positions(self.extra) != self._positions(self.value):
             return f"`{name}` is resized to the positions of {text(self.value)}."
@@ -64,7 +69,7 @@ class Join:
     def _fitted(self, hand: Hand, value: Any, extra: Any) -> Any:
         dims = len(self.value)
         others = [axis for axis in range(1, dims) if axis != self.axis]
-        if len(self.extra) != dims:
+        if self.spreads:
             ones = [-1 if axis in (0, self.axis) else 1 for axis in range(dims)]
             ones[self.axis] = self.extra[1]
             spread = hand.inside(hand.method("reshape", extra, *ones))

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from modelview.rewrite.merging import FORWARD, TURN, ParsedClass, classes_in
+from modelview.rewrite.merging import TURN
+from modelview.rewrite.pieces import FORWARD, ParsedClass, classes_in
 from modelview.script import Code
 
 Constructor = Callable[[str, str], Code | None]

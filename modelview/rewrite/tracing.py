@@ -12,7 +12,7 @@ from torch import fx, nn
 from torch.nn import functional as F
 
 from modelview.rewrite.signatures import optional, runs_hooks
-from modelview.rewrite.values import Untraceable, Value, assigned_name
+from modelview.rewrite.values import Untraceable, Value, assigned_name, written_again
 
 DROPOUTS = {
     F.dropout: "Dropout",
@@ -210,9 +210,19 @@ def _cleaned(graph: fx.Graph, root: nn.Module, seen: Mapping[str, Sequence[Seen]
         if node.op in ("call_function", "call_method") and inputs and inputs <= buffers:
             # fx traces again when it unpickles, and then computes such a value once and for all
             raise Untraceable(f"{node.target} is called on buffers alone")
-        node.meta = {key: node.meta[key] for key in ("is_wrapped", "unpacked", "hint", "number") if key in node.meta}
+        node.meta = _kept(node)
     graph._tracer_cls = fx.Tracer  # what is pickled with the module: must not be a class of ours
     return graph
+
+
+def _kept(node: fx.Node) -> dict[str, Any]:
+    """What is known of a node that matters once it is recorded: how it is written, and that fx must not open it."""
+    return {key: node.meta[key] for key in ("is_wrapped", "unpacked", "hint", "number", "inline") if key in node.meta}
+
+
+def _likeness(node: fx.Node) -> tuple[Any, ...]:
+    """What two nodes share that do the same; which attribute is read among it."""
+    return node.op, node.target, node.args[1] if node.target is getattr else None
 
 
 def _leaves(node: fx.Node) -> list[Any]:
@@ -246,6 +256,7 @@ class _Recorder(fx.Tracer):
         self._paths = {id(model.get_submodule(path)): path for path in n_calls}
         self._missing, self._stop = sum(n_calls.values()), stop
         self._n_calls = n_calls
+        self._graphs: dict[fx.GraphModule, dict[str, fx.Node]] = {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:  # noqa: ARG002
         return id(m) not in self.opened
@@ -293,7 +304,23 @@ class _Recorder(fx.Tracer):
         node = super().create_node(kind, *args, **kwargs)
         if hint := assigned_name():
             node.meta["hint"] = hint
+        elif before := self._before(node):
+            node.meta.update(_kept(before))
         return node
+
+    def _before(self, node: fx.Node) -> fx.Node | None:
+        """The node of an opened graph module that is recorded again, if one is."""
+        found = written_again()
+        if found is None:
+            return None
+        owner, name = found
+        if owner not in self._graphs:
+            self._graphs[owner] = {each.name: each for each in owner.graph.nodes}
+        line = self._graphs[owner].get(name)
+        if line is None:
+            return None
+        # what reads an attribute is made only when the attribute is used, which may be in the line of its user
+        return next((each for each in (line, *line.all_input_nodes) if _likeness(each) == _likeness(node)), None)
 
     def proxy(self, node: fx.Node) -> Value:
         return Value(node, self)

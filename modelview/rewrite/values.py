@@ -3,10 +3,11 @@
 import dis
 import operator
 import sys
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from torch import fx
+from torch import fx, nn
 from torch.fx.proxy import Attribute, Proxy
 
 
@@ -36,7 +37,7 @@ def is_shape(node: fx.Node) -> bool:
 
 def _is_machinery(frame: Any) -> bool:
     name: str = frame.f_globals.get("__name__", "")
-    return name == "torch" or name.startswith(("torch.", "modelview.rewrite."))
+    return name in ("torch", "modelview.meta") or name.startswith(("torch.", "modelview.rewrite."))
 
 
 def _foreign_frame() -> Any:
@@ -48,20 +49,35 @@ def _foreign_frame() -> Any:
 
 
 def _instructions(frame: Any) -> Iterator[dis.Instruction]:
-    """The instruction that runs in `frame`, and those after it."""
-    return (i for i in dis.get_instructions(frame.f_code) if i.offset >= frame.f_lasti)
+    """The instruction that runs in `frame`, and those after it.
+
+    `f_lasti` is its offset, or once it calls a Python function, that of the last of the caches behind it.
+    """
+    every = list(dis.get_instructions(frame.f_code))
+    return iter(every[bisect_right(every, frame.f_lasti, key=lambda i: i.offset) - 1 :])
 
 
 def assigned_name() -> str | None:
     """The variable of the model's own code that the value being made will be assigned to, if any."""
     frame = _foreign_frame()
-    if frame is None or "self" not in frame.f_locals or "__name__" not in frame.f_globals:
-        return None
+    owner = frame.f_locals.get("self") if frame is not None else None
+    return _stored(frame) if isinstance(owner, nn.Module) and "__name__" in frame.f_globals else None
+
+
+def written_again() -> tuple[fx.GraphModule, str] | None:
+    """The graph module whose forward makes the value, and the name of the node that its running line is for."""
+    frame = _foreign_frame()
+    owner = frame.f_locals.get("self") if frame is not None else None
+    name = _stored(frame) if isinstance(owner, fx.GraphModule) else None
+    return (owner, name) if isinstance(owner, fx.GraphModule) and name else None
+
+
+def _stored(frame: Any) -> str | None:
+    """The variable that what the frame is running will be assigned to, if any."""
     instructions = _instructions(frame)
     next(instructions, None)
     following = next(instructions, None)
-    named = following is not None and following.opname == "STORE_FAST"
-    return str(following.argval) if following and named else None
+    return str(following.argval) if following and following.opname == "STORE_FAST" else None
 
 
 class _Recording:

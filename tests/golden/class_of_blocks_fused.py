@@ -17,13 +17,8 @@ class FusedConvNeXt(ConvNeXt):
     def forward(self, x: Tensor) -> Tensor:
         features_1 = self.features[:2](x)
         features_3 = self.features[2:4](features_1)
-        x = torch.cat(
-            [
-                torch.flatten(F.adaptive_avg_pool2d(features_1, 1), 1),
-                torch.flatten(F.adaptive_avg_pool2d(features_3, 1), 1),
-            ],
-            dim=1,
-        )
+        x = torch.cat([F.adaptive_avg_pool2d(features_1, 1), F.adaptive_avg_pool2d(features_3, 1)], dim=1)
+        x = torch.flatten(x, 1)
         return self.classifier(x)
 
 

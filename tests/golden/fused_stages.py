@@ -25,13 +25,14 @@ class FusedResNet(ResNet):
         layer4 = self.layer4(layer3)
         x = torch.cat(
             [
-                torch.flatten(F.adaptive_avg_pool2d(layer1, 1), 1),
-                torch.flatten(F.adaptive_avg_pool2d(layer2, 1), 1),
-                torch.flatten(F.adaptive_avg_pool2d(layer3, 1), 1),
-                torch.flatten(F.adaptive_avg_pool2d(layer4, 1), 1),
+                F.adaptive_avg_pool2d(layer1, 1),
+                F.adaptive_avg_pool2d(layer2, 1),
+                F.adaptive_avg_pool2d(layer3, 1),
+                F.adaptive_avg_pool2d(layer4, 1),
             ],
             dim=1,
         )
+        x = torch.flatten(x, 1)
         return self.fc(x)
 
 

@@ -29,13 +29,8 @@ class FusedResNet(nn.Module):
         x = self.backbone.layer2(layer1)
         x = self.backbone.layer3(x)
         layer4 = self.backbone.layer4(x)
-        x = torch.cat(
-            [
-                torch.flatten(F.adaptive_avg_pool2d(layer1, 1), 1),
-                torch.flatten(F.adaptive_avg_pool2d(layer4, 1), 1),
-            ],
-            dim=1,
-        )
+        x = torch.cat([F.adaptive_avg_pool2d(layer1, 1), F.adaptive_avg_pool2d(layer4, 1)], dim=1)
+        x = torch.flatten(x, 1)
         return self.fc(x)
 
 
