@@ -32,7 +32,7 @@ def _gelu(input: Tensor, approximate: str = "none") -> Tensor | None:
 
 
 def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor | None:
-    if training or not 0 <= p <= 1:
+    if not 0 <= p <= 1 or (training and not input.dtype.is_floating_point):
         return None
     return input if inplace else alike(input)
 
@@ -53,9 +53,11 @@ def _batch_norm(
     momentum: float = 0.1,  # noqa: ARG001
     eps: float = 1e-5,  # noqa: ARG001
 ) -> Tensor | None:
-    if training or running_mean is None or input.dim() < 2:
+    if input.dim() < 2 or (running_mean is None and not training):
         return None
     wanted = (input.shape[1],)
+    if training and input.numel() <= input.shape[1]:  # a mean is taken of more than one value
+        return None
     for tensor in (running_mean, running_var, weight, bias):
         if tensor is not None and tensor.shape != wanted:
             return None
@@ -131,8 +133,9 @@ def _clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor | None:
     return alike(input) if numbers and (min, max) != (None, None) and input.dtype.is_floating_point else None
 
 
-def _normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor | None:  # noqa: ARG001
-    if type(dim) is not int or not -input.dim() <= dim < input.dim() or not input.dtype.is_floating_point:
+def _normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None) -> Tensor | None:  # noqa: ARG001
+    known = out is None and type(dim) is int and -input.dim() <= dim < input.dim()
+    if not known or not input.dtype.is_floating_point:
         return None
     return alike(input)
 

@@ -87,11 +87,18 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor | None:
 
 
 def interpolate(
-    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: Any = None
+    input: Tensor,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: Any = None,
+    **others: Any,
 ) -> Tensor | None:
     """Of (N, C, H, W), to a size."""
     wanted = _pair(size)
-    if wanted is None or min(wanted) < 1 or scale_factor is not None or input.dim() != 4 or 0 in input.shape:
+    if scale_factor is not None or any(others.values()) or input.dim() != 4 or 0 in input.shape:
+        return None
+    if wanted is None or min(wanted) < 1:
         return None
     if mode not in ("nearest", "bilinear") or (mode == "nearest" and align_corners is not None):
         return None

@@ -34,6 +34,25 @@ def test_all_models_trace_alike_with_and_without_rules(name: str, monkeypatch: p
     assert [(c.path, c.inputs, c.outputs) for c in ours.calls] == [(c.path, c.inputs, c.outputs) for c in theirs.calls]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("resnet18", "densenet121", "googlenet", "inception_v3", "efficientnet_b0", "mobilenet_v3_small", "vit_b_32"),
+        *("swin_v2_t", "maxvit_t", "mvit_v1_b", "convnext_tiny", "shufflenet_v2_x0_5", "alexnet", "swin3d_t", "s3d"),
+        *("deeplabv3_mobilenet_v3_large", "raft_small"),
+    ],
+)
+def test_models_run_alike_in_train_mode_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Torchvision(name)
+    structure = Structure(source.structure(), source)
+    two = [(2, *shape[1:]) for shape in source.example]
+    ours = structure.run(two, train=True)
+    monkeypatch.setattr(recorder, "RULES", {})
+    theirs = structure.run(two, train=True)
+    assert ours.failed is None
+    assert (ours.calls, ours.output, ours.totals) == (theirs.calls, theirs.output, theirs.totals)
+
+
 @pytest.mark.zoo
 @pytest.mark.parametrize("name", PLAIN)
 def test_macs_are_those_of_the_flop_counter(name: str) -> None:
@@ -59,6 +78,10 @@ O = torch.empty(16, 16, device="meta")  # noqa: E741
         lambda: F.batch_norm(M, V, V),
         lambda: F.batch_norm(M, V, V, V, V, False, 0.1, 1e-3),
         lambda: F.batch_norm(M, None, None, training=True),
+        lambda: F.batch_norm(M, V, V, V, V, True),
+        lambda: F.batch_norm(M, V, V, torch.empty(5, device="meta"), V, True),
+        lambda: F.batch_norm(M[:1, :, :1, :1], V, V, training=True),
+        lambda: F.batch_norm(M, None, None),
         lambda: F.batch_norm(M, torch.empty(5, device="meta"), V),
         lambda: F.layer_norm(X, (16,), torch.empty(16, device="meta")),
         lambda: F.layer_norm(X, (15,)),
@@ -86,6 +109,11 @@ O = torch.empty(16, 16, device="meta")  # noqa: E741
         lambda: F.softmax(X, dim=1, dtype=torch.float64),
         lambda: F.dropout(M, 0.5, False),
         lambda: F.dropout(M, 1.5, False),
+        lambda: F.dropout(M),
+        lambda: F.dropout(M.permute(0, 2, 3, 1), 0.5, True, True),
+        lambda: F.dropout(M.permute(0, 2, 3, 1)[:, 1:], 1.0),
+        lambda: F.dropout(M, 1.5),
+        lambda: F.dropout(M.int()),
         lambda: M + M,
         lambda: M + V.view(4, 1, 1),
         lambda: M + M[:, :3],
@@ -131,6 +159,9 @@ O = torch.empty(16, 16, device="meta")  # noqa: E741
         lambda: torch.roll(M, 3),
         lambda: F.interpolate(M, size=(5, 6), mode="bilinear", align_corners=False),
         lambda: F.interpolate(M, size=5),
+        lambda: F.interpolate(M, size=5, mode="bilinear", antialias=True),
+        lambda: F.interpolate(M, size=5, mode="nearest", antialias=True),
+        lambda: F.interpolate(M, size=5, recompute_scale_factor=True),
         lambda: F.interpolate(M, size=(5, 6, 7), mode="bilinear"),
         lambda: F.interpolate(M, size=(5, 6), mode="nonsense"),
         lambda: F.interpolate(M, size=(5, 6), mode="nearest", align_corners=True),
