@@ -102,6 +102,21 @@ DETACHED = Detach("layer1")
             {"ResNetWithReluFc1ToRelu": "nn.Module"},
             "ResNet with 2 more layers after its output, up to `relu`.",
         ),
+        (  # one goes on where the other ends
+            edited(RESNET, AddInput("age", 2), AddInput("height", 1, style="keep")),
+            {"ResNetWithAgeWithHeight": "nn.Module"},
+            "ResNet with another input, `age`, with another input, `height`.",
+        ),
+        (
+            edited(RESNET, Truncate("layer3.0"), Append((("x", Layer("ReLU()")),))),
+            {"ResNetToLayer3_0WithX": "nn.Module"},
+            "ResNet up to `layer3.0`, with 1 more layer after its output.",
+        ),
+        (
+            edited(RESNET, FuseStages(("layer1", "layer2"), 3), AddInput("age", 2, style="keep")),
+            {"FusedResNetWithAge": "ResNet"},
+            "ResNet that classifies by `layer1`, `layer2` together, with another input, `age`.",
+        ),
         (
             edited(RESNET, AddInput("age", 2), Truncate("net.layer2")),
             {"ResNetWithAgeToNetLayer2": "nn.Module"},
@@ -119,9 +134,16 @@ def test_one_is_enough(recipe: Recipe, expected: dict[str, str], title: str) -> 
 @pytest.mark.parametrize(
     ("recipe", "expected"),
     [
-        (  # it calls the forward of the other
-            edited(RESNET, AddInput("age", 2), AddInput("height", 1, style="keep")),
-            {"ResNetWithAge": "nn.Module", "ResNetWithAgeWithHeight": "ResNetWithAge"},
+        (  # it calls the forward of the other, which hooks stand around
+            edited(mv.open("googlenet"), Detach("inception3a"), Append((("more", Layer("ReLU()")),))),
+            {
+                "GoogLeNetDetachedAtInception3A": "GoogLeNet",
+                "GoogLeNetDetachedAtInception3AWithMore": "GoogLeNetDetachedAtInception3A",
+            },
+        ),
+        (  # its input is called as a variable of the other
+            edited(RESNET, FuseStages(("layer1", "layer2"), 3), AddInput("layer1", 2, style="keep")),
+            {"FusedResNet": "ResNet", "FusedResNetWithLayer1": "FusedResNet"},
         ),
         (
             edited(RESNET, DETACHED, AddInput("age", 2)),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
+from modelview.rewrite.continuing import continued
 from modelview.rewrite.drafting import camel, class_name
 from modelview.rewrite.overriding import without_overridden
 from modelview.rewrite.pieces import FORWARD, INIT, ParsedClass, classes_in, definitions, lines, without_unused
@@ -73,7 +74,10 @@ def _needed_by(parts: list[Code], before: ParsedClass, after: ParsedClass) -> bo
 
 
 def _only_runs_otherwise(before: ParsedClass, after: ParsedClass) -> bool:
-    return FORWARD in before.functions and [*after.functions] == [FORWARD] and "super()" not in after.body
+    if FORWARD not in before.functions or [*after.functions] != [FORWARD]:
+        return False
+    forward = after.functions[FORWARD]
+    return "super()" not in forward or continued(before.functions[FORWARD], forward) is not None
 
 
 def _needs_all(before: ParsedClass, after: ParsedClass) -> bool:
@@ -112,7 +116,8 @@ def _forward(classes: Mapping[str, ParsedClass], before: ParsedClass, after: Par
     """
     known = before.base in classes or (before.base.startswith("nn.") and before.base != "nn.Module")
     both = before.functions[FORWARD] + after.functions[FORWARD]
-    head, *lines = after.functions[FORWARD].replace(_IGNORED, "").split("\n")
+    own = continued(before.functions[FORWARD], after.functions[FORWARD]) or after.functions[FORWARD]
+    head, *lines = own.replace(_IGNORED, "").split("\n")
     return "\n".join([head + _IGNORED * (known and _IGNORED in both), *lines])
 
 
