@@ -101,13 +101,15 @@ def _untyped(definitions: Iterable[str]) -> set[str]:
 def _needs_any(body: list[str], untyped: Container[str]) -> bool:
     """Whether a type checker would refuse a line, unless the model may be anything.
 
-    What torchvision's functions return may: they have no types. It may not once it is put into something else.
+    What torchvision's functions return may: they have no types. It may not once it is put into something else. What is
+    of a class on torchvision's has anything inside, but cannot become something else.
     """
     made = body[0].removeprefix("model = ").partition("(")[0]
-    typed = not made.startswith("models.") and made not in untyped
+    typed = not made.startswith("models.")
     again = any(line.startswith("model = ") for line in body[1:])
     inside = any(_INSIDE.search(line) for line in body[1:])
-    return sum((typed, again, inside)) > 1 or any(line.startswith("model.out_channels = ") for line in body)
+    unknown = inside and (again or (typed and made not in untyped))
+    return unknown or (typed and again) or any(line.startswith("model.out_channels = ") for line in body)
 
 
 def _definitions(texts: Iterable[str]) -> list[str]:

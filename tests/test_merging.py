@@ -90,7 +90,7 @@ DETACHED = Detach("layer1")
         (
             edited(RESNET, AddOutputs(("layer1",)), Truncate("layer4"), Truncate("layer2.0.conv1")),
             {"ResNetWithLayer1ToLayer2_0Conv1": "nn.Module"},
-            "ResNet that returns `layer1` beside its output up to `layer2.0.conv1`.",
+            "ResNet that returns `layer1` beside its output, up to `layer2.0.conv1`.",
         ),
         (  # a layer that the first made is made by the second
             edited(RESNET, Truncate("layer4", pool=True, flatten=True), Truncate("pool")),
@@ -202,6 +202,7 @@ TAKES = """class Second(nn.Module):
         ("self.a = model.rows[:2]", "self.a = model.rows[:2]"),
         ("self.a = model.rows[1].conv", "self.a = model.rows[1].conv"),
         ("self.a = model.more", "self.a = nn.Sequential(nn.Linear(2, 3), nn.ReLU())"),
+        ('self.a = model.more["0"]', None),
         ("self.a = model.more[0]", None),  # a part of what is made for the first
         ("self.a = nn.ModuleList([model.more, model.more])", None),  # two of which would be made
         ("self.a = model.other", None),

@@ -27,10 +27,10 @@ def merged(parts: Iterable[Code]) -> list[Code]:
     forward that the model had; nor the class before it, where the model itself has all of that. Both classes stay where
     something else of the earlier one is needed.
     """
-    found = list(parts)
+    found = given = list(parts)
     while (step := next(_steps(found), None)) is not None:
         found = _taken(found, step)
-    return without_overridden(found)
+    return without_unused(without_overridden(found), given)
 
 
 @dataclass(frozen=True)
@@ -130,28 +130,29 @@ def _title(before: ParsedClass, after: ParsedClass) -> str:
 def _cut_once(classes: Mapping[str, ParsedClass], before: ParsedClass, made: ParsedClass) -> ParsedClass:
     """The class without a word of where it was cut before, where it was."""
     said = _CUT_TWICE.fullmatch(made.title)
-    kind = before.name.removesuffix(f"To{camel(said['before'])}") if said else before.name
-    if said is None or kind == before.name:
+    if said is None:
         return made
+    comma = "," if " " in said["kind"] else ""
+    made = replace(made, title=f"{said['kind']}{comma} up to `{said['path']}`.")
+    kind = before.name.removesuffix(f"To{camel(said['before'])}")
     call = re.search(r"Call\d+$", made.name)
     name = class_name(f"{kind}To{camel(said['path'])}{call[0] if call else ''}", kind)
-    free = name == before.name or name not in classes
-    return replace(made, name=name if free else made.name, title=f"{said['kind']} up to `{said['path']}`.")
+    free = kind != before.name and (name == before.name or name not in classes)
+    return replace(made, name=name) if free else made
 
 
 def _taken(parts: list[Code], step: _Step) -> list[Code]:
-    """The parts with the one class for the two, without what nothing says any more."""
+    """The parts with the one class for the two."""
     done = [_with(part, step) for part in parts]
     read = "\n".join([*step.made.functions.values(), *lines(done)])
     needed = {
         name: line for name, line in step.made.annotations.items() if re.search(rf"\b(self|model)\.{name}\b", read)
     }
     last = replace(step.made, annotations=needed)
-    done = [
+    return [
         replace(part, definitions=tuple(last.text if text == step.made.text else text for text in part.definitions))
         for part in done
     ]
-    return without_unused(done, parts)
 
 
 def _with(part: Code, step: _Step) -> Code:

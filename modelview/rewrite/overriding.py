@@ -4,7 +4,6 @@ import ast
 from collections.abc import Sequence
 from dataclasses import replace
 
-from modelview.rewrite.pieces import without_unused
 from modelview.script import Code
 
 
@@ -16,8 +15,7 @@ def without_overridden(parts: Sequence[Code]) -> list[Code]:
     for place, (number, text) in enumerate(statements):
         if place not in idle:
             kept[number].append(text)
-    done = [replace(part, statements=tuple(texts)) for part, texts in zip(parts, kept, strict=True)]
-    return without_unused(done, parts)
+    return [replace(part, statements=tuple(texts)) for part, texts in zip(parts, kept, strict=True)]
 
 
 def _overridden(statements: list[str]) -> set[int]:
