@@ -35,7 +35,7 @@ def merged(parts: Iterable[Code]) -> list[Code]:
 
 @dataclass(frozen=True)
 class _Step:
-    """made: what stands for the two. dropped: the statement that goes with one of them."""
+    """Two classes, what stands for them, and the statement that goes with one of them."""
 
     before: ParsedClass
     after: ParsedClass
@@ -60,9 +60,8 @@ def _steps(parts: list[Code]) -> Iterator[_Step]:
         elif first["holds"] and second["holds"] and next_number == number + 1:
             made = taken_directly(before, after)
             if made is not None:
-                yield _Step(
-                    before, after, _cut_once(classes, before, replace(made, title=_title(before, after))), first[0]
-                )
+                made = replace(made, title=_title(before, after))
+                yield _Step(before, after, _cut_once(classes, before, made), first[0])
 
 
 def _needed_by(parts: list[Code], before: ParsedClass, after: ParsedClass) -> bool:

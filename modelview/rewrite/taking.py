@@ -25,7 +25,8 @@ def taken_directly(before: ParsedClass, after: ParsedClass) -> ParsedClass | Non
         return None
     given = _given(before.functions[INIT], first[1], head[1])
     taken = _Taken(given, head[1])
-    init = re.sub(rf"(?<![\w.\"]){head[1]}((?:\.[a-zA-Z_]\w*)*)(\[)?", taken.read, after.functions[INIT][head.end() :])
+    reads = rf"(?<![\w.\"]){head[1]}\b((?:\.[a-zA-Z_]\w*)*)(\[)?"
+    init = re.sub(reads, taken.read, after.functions[INIT][head.end() :])
     return replace(after, functions={**after.functions, INIT: head[0] + init}) if taken.all_there else None
 
 
