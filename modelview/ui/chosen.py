@@ -14,6 +14,8 @@ from modelview.ui.catalogue import rows as models
 from modelview.ui.inputs import seed_field, shape_form
 
 RANDOM = "random"
+WEIGHTS_WIDTH, SEED_WIDTH = 220, 76
+"""In pixels: side by side on a wide page, one below the other on a narrow one."""
 
 
 def draw(name: str) -> None:
@@ -42,10 +44,12 @@ def draw(name: str) -> None:
 def _weights(row: ModelRow) -> tuple[str | None, int]:
     """The name of the weights, None for random ones, and the seed of these."""
     options = [RANDOM, *row.weights]
-    left, right = st.columns([3, 1], gap="small")
-    weights = left.selectbox("Weights", options, key=f"open.{row.name}.weights", filter_mode="contains")
+    line = st.container(horizontal=True, gap="small", key="open.weights")
+    weights = line.selectbox(
+        "Weights", options, key=f"open.{row.name}.weights", filter_mode="contains", width=WEIGHTS_WIDTH
+    )
     if weights == RANDOM:
-        return None, seed_field(right, f"open.{row.name}.seed")
+        return None, seed_field(line, f"open.{row.name}.seed", width=SEED_WIDTH)
     view = weights_view(Torchvision(row.name, weights))
     if view is not None:
         _about(view)

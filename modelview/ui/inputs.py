@@ -14,8 +14,8 @@ _NAMES = {
     5: ("Batch", "Channels", "Frames", "Height", "Width"),
 }
 
-MOST_A_LINE = 4
-"""So many fields side by side still show their numbers."""
+WIDTH = 70
+"""Of a field for a size, in pixels: four stand side by side on a wide page, on a narrow one they wrap."""
 
 
 def shape_form(example: tuple[Shape, ...], now: tuple[Shape, ...], key: str) -> tuple[Shape, ...]:
@@ -29,11 +29,11 @@ def shape_form(example: tuple[Shape, ...], now: tuple[Shape, ...], key: str) -> 
     )
 
 
-def seed_field(place: Any, key: str) -> int:
+def seed_field(place: Any, key: str, width: int | str = "stretch") -> int:
     """The seed that was filled in. place: a container, or st itself."""
+    said = "Of the random weights."
     return int(
-        place.number_input("Seed", value=0, step=1, key=key, help="Of the random weights.", persist_state="session")
-        or 0
+        place.number_input("Seed", value=0, step=1, key=key, help=said, width=width, persist_state="session") or 0
     )
 
 
@@ -41,16 +41,12 @@ def _one(shape: Shape, key: str, title: str, *, fresh: bool) -> Shape:
     if title:
         st.caption(title)
     names = _NAMES.get(len(shape), tuple(f"Size {n + 1}" for n in range(len(shape))))
-    a_line = len(shape) if len(shape) <= MOST_A_LINE else MOST_A_LINE - 1
     found = []
-    for number, (name, size) in enumerate(zip(names, shape, strict=True)):
-        if number % a_line == 0:
-            columns = st.columns(a_line, gap="small")
+    line = st.container(horizontal=True, gap="xsmall", key=key)
+    for name, size in zip(names, shape, strict=True):
         field = f"{key}.{name.lower()}"
         if fresh or st.session_state.get(field) is None:
             begun.show(field, size)
         held: int = st.session_state[field]  # as the default too: whatever becomes of this run, it appears with that
-        found.append(
-            int(columns[number % a_line].number_input(name, value=held, step=1, key=field, persist_state="session"))
-        )
+        found.append(int(line.number_input(name, value=held, step=1, key=field, width=WIDTH, persist_state="session")))
     return tuple(found)
