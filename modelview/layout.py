@@ -13,6 +13,8 @@ _TEXT = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 _STEP = rf"(?:\.get_submodule\({_TEXT}\)|\.\w+(?![\w(])|\[(?:\d+|{_TEXT})\])"
 _CHAIN = re.compile(rf"(?<![\w.\"'])(?:model|self|block|getattr\(self, {_TEXT}\)){_STEP}+")
 """A module or tensor inside a model, by attributes and indices; the name of a method that is called is none of them."""
+_WORD = re.compile(r'-?\w+(\.\d+)?|"\w+"')
+"""A number, a name or a word in quotes: as an item of a list it shares a line with others."""
 _IS_SET = r"(?:: \w+)? = "
 """What follows what is assigned."""
 _LEAST = 16
@@ -83,12 +85,15 @@ def _excess(lines: list[str]) -> int:
 
 def _commented(line: str) -> list[str]:
     margin = " " * (len(line) - len(line.lstrip()))
-    words = line.strip().removeprefix("# ")
+    return _filled(line.strip().removeprefix("# "), f"{margin}# ")
+
+
+def _filled(words: str, margin: str) -> list[str]:
     return wrap(
         words,
         WIDTH,
-        initial_indent=f"{margin}# ",
-        subsequent_indent=f"{margin}# ",
+        initial_indent=margin,
+        subsequent_indent=margin,
         break_long_words=False,
         break_on_hyphens=False,
     )
@@ -146,9 +151,11 @@ def _broken(line: str) -> Iterator[str]:
     margin = " " * (len(line) - len(line.lstrip()))
     comma = "," if commas or line[opening] != "(" or _follows_name(line, opening) else ""
     yield line[: opening + 1]
-    for start, end in pairwise([opening, *commas, closing]):
-        if item := line[start + 1 : end].strip():
-            yield from _broken(f"{margin}    {item}{comma}")
+    items = [line[start + 1 : end].strip() for start, end in pairwise([opening, *commas, closing])]
+    if line[opening] == "[" and all(map(_WORD.fullmatch, items)):
+        yield from _filled(f"{', '.join(items)},", f"{margin}    ")
+    else:
+        yield from (part for item in items if item for part in _broken(f"{margin}    {item}{comma}"))
     yield from _broken(margin + line[closing:])
 
 

@@ -43,6 +43,7 @@ def written(name: str, keywords: Keywords) -> dict[str, str]:
 
 
 def _quietly(name: str, keywords: Keywords, *, init: bool) -> dict[str, Any]:
-    """`init_weights` said outright where the class warns if it is left out."""
+    """`init_weights` said outright where the class warns if it is left out, or it is to be skipped."""
     parameter = parameters(name).get("init_weights")
-    return dict(keywords) if parameter is None else {"init_weights": init, **dict(keywords)}
+    usual = parameter is None or parameter.default is init
+    return {**({} if usual else {"init_weights": init}), **dict(keywords)}

@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import CodeType, FrameType
 from typing import Any
@@ -18,14 +19,14 @@ from modelview.sources._construct import on_meta
 from modelview.sources._difference import compared
 from modelview.sources._keywords import Keywords
 from modelview.sources._making import on_meta as made_on_meta
-from modelview.sources._vocabulary import vocabulary
+from modelview.sources._vocabulary import Word, vocabulary
 
 MOST_CHARACTERS = 600
 """Of the arguments. Those of an EfficientNet are fewer, sixteen blocks of an MViT are more."""
 
 
 class _Unsayable(Exception):
-    """A value that no expression makes, such as a module."""
+    """A value that no expression makes, such as a module that no call was seen to make."""
 
 
 @lru_cache(maxsize=256)
@@ -36,9 +37,10 @@ def seen_call(builder: str, keywords: Keywords) -> Keywords | None:
     the same structure.
     """
     name = model_class(builder).__name__
-    built, arguments = _seen(class_called(name), partial(on_meta, builder, None, dict(keywords)))
+    watch = _Watch(class_called(name))
+    built = watch.during(partial(on_meta, builder, None, dict(keywords)))
     try:
-        found = _said(name, arguments)
+        found = _said(name, watch)
         made = made_on_meta(name, partial(called, name, found, init=False))
     except (_Unsayable, EditError):
         return None
@@ -46,34 +48,75 @@ def seen_call(builder: str, keywords: Keywords) -> Keywords | None:
     return found if is_short and compared(made, built).cost == 0 else None
 
 
-def _seen(cls: type[nn.Module], make: Callable[[], nn.Module]) -> tuple[nn.Module, dict[str, Any]]:
-    """What `make` makes, and what the constructor of `cls` was given on the way, by its parameters.
+@dataclass(frozen=True)
+class _Call:
+    """A call of what a word names, with its arguments by name, and what it gave."""
+
+    word: Word
+    arguments: Mapping[str, Any]
+    gave: Any
+
+
+class _Watch:
+    """What the constructor of `cls` is given, by its parameters, in `arguments`; and what makes the modules in there.
 
     A profiler watches this thread alone, so that no class is touched.
     """
-    inits = [vars(kind).get("__init__") for kind in cls.__mro__ if kind is not nn.Module]
-    codes: set[CodeType] = {init.__code__ for init in inits if inspect.isfunction(init)}
-    found: dict[str, Any] = {}
 
-    def look(frame: FrameType, event: str, _: Any) -> None:
-        if event == "call" and frame.f_code in codes and type(frame.f_locals.get("self")) is cls:
-            found.update(frame.f_locals)
+    def __init__(self, cls: type[nn.Module]) -> None:
+        self.arguments: dict[str, Any] = {}
+        self._cls = cls
+        self._inits = {code for kind in cls.__mro__ if kind is not nn.Module for code in _codes(vars(kind))}
+        self._words = {code: word for word in vocabulary(cls.__module__).values() for code in _makers(word)}
+        self._running: dict[FrameType, dict[str, Any]] = {}
+        self._made: dict[int, _Call] = {}
 
-    before = sys.getprofile()
-    sys.setprofile(look)
-    try:
-        return make(), found
-    finally:
-        sys.setprofile(before)
+    def during(self, make: Callable[[], nn.Module]) -> nn.Module:
+        """What `make` makes."""
+        before = sys.getprofile()
+        sys.setprofile(self._look)
+        try:
+            return make()
+        finally:
+            sys.setprofile(before)
+
+    def maker(self, module: nn.Module) -> _Call | None:
+        """The call that made the module, where one was seen that can be written."""
+        return self._made.get(id(module))
+
+    def _look(self, frame: FrameType, event: str, returned: Any) -> None:
+        code = frame.f_code
+        if event == "call" and code in self._inits and type(frame.f_locals.get("self")) is self._cls:
+            self.arguments.update(frame.f_locals)
+        elif event == "call" and code in self._words:
+            self._running[frame] = dict(frame.f_locals)
+        elif event == "return" and frame in self._running:
+            arguments = self._running.pop(frame)
+            gave = returned if isinstance(returned, nn.Module) else arguments.pop("self", None)
+            if isinstance(gave, nn.Module):
+                self._made[id(gave)] = _Call(self._words[code], arguments, gave)
 
 
-def _said(name: str, arguments: Mapping[str, Any]) -> Keywords:
+def _codes(found: Mapping[str, Any]) -> list[CodeType]:
+    init = found.get("__init__")
+    return [init.__code__] if inspect.isfunction(init) else []
+
+
+def _makers(word: Word) -> list[CodeType]:
+    """The code that runs when what the word names is called to make a module."""
+    if isinstance(word.value, type):
+        return _codes(vars(word.value)) if issubclass(word.value, nn.Module) else []
+    function = inspect.unwrap(word.value)
+    return [function.__code__] if inspect.isfunction(function) else []
+
+
+def _said(name: str, watch: _Watch) -> Keywords:
     found = []
     for key, parameter in parameters(name).items():
-        value = arguments.get(key, parameter.default)
+        value = watch.arguments.get(key, parameter.default)
         if value is not parameter.default and value != parameter.default and key != "init_weights":
             plain = _frozen(value)
-            text = _text(value, name) if plain is None else plain
+            text = _text(value, name, watch) if plain is None else plain
             found.append((key, canonical(parameter, text, name)))
     return tuple(found)
 
@@ -88,21 +131,49 @@ def _frozen(value: Any) -> Any:
     return None
 
 
-def _text(value: Any, name: str) -> str:
+def _text(value: Any, name: str, watch: _Watch) -> str:
     """A value as Python. Raises _Unsayable."""
+    write = partial(_text, name=name, watch=watch)
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
     if isinstance(value, str):
         return quoted(value)
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{write(key)}: {write(item)}' for key, item in value.items())}}}"
     if isinstance(value, list | tuple):
-        inner = ", ".join(_text(each, name) for each in value)
+        inner = ", ".join(map(write, value))
         return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' * (len(value) == 1)})"
     if isinstance(value, type):
         return _word(value, name)
     if isinstance(value, partial):
-        given = [_text(each, name) for each in (value.func, *value.args)]
-        return f"partial({', '.join([*given, *(f'{k}={_text(v, name)}' for k, v in value.keywords.items())])})"
-    return _setting(value, name)
+        return f"partial({', '.join([*map(write, (value.func, *value.args)), *_keywords(value.keywords, write)])})"
+    if isinstance(value, nn.Module):
+        return _module(value, watch, write)
+    return _setting(value, name, write)
+
+
+def _keywords(given: Mapping[str, Any], write: Callable[[Any], str]) -> list[str]:
+    return [f"{key}={write(value)}" for key, value in given.items()]
+
+
+def _module(module: nn.Module, watch: _Watch, write: Callable[[Any], str]) -> str:
+    """A module as the call that made it, without what is the default."""
+    call = watch.maker(module)
+    if call is None:
+        raise _Unsayable(type(module).__name__)
+    shown: list[str] = []
+    others: dict[str, Any] = {}
+    for key, parameter in inspect.signature(inspect.unwrap(call.word.value)).parameters.items():
+        value = call.arguments.get(key, parameter.default)
+        if parameter.kind is parameter.VAR_KEYWORD:
+            others |= call.arguments.get(key, {})
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            shown += map(write, call.arguments.get(key, ()))
+        elif parameter.default is parameter.empty:
+            shown.append(write(value))
+        elif value is not parameter.default and value != parameter.default:
+            others[key] = value
+    return f"{call.word.text}({', '.join([*shown, *_keywords(others, write)])})"
 
 
 def _word(cls: type, name: str) -> str:
@@ -113,12 +184,10 @@ def _word(cls: type, name: str) -> str:
     return found
 
 
-def _setting(value: Any, name: str) -> str:
+def _setting(value: Any, name: str, write: Callable[[Any], str]) -> str:
     """An object of plain attributes as the call that makes it: each parameter is an attribute of the same name."""
     cls = type(value)
     word = _word(cls, name)
-    if isinstance(value, nn.Module):
-        raise _Unsayable(cls.__name__)
     given: dict[str, Any] = {}
     for key, parameter in inspect.signature(cls).parameters.items():
         if hasattr(value, key):
@@ -130,9 +199,8 @@ def _setting(value: Any, name: str) -> str:
         if _makes(cls, fewer, value):
             given = fewer
     needed = [k for k, p in inspect.signature(cls).parameters.items() if p.default is p.empty]
-    shown = [_text(given[key], name) for key in needed]
-    shown += [f"{key}={_text(each, name)}" for key, each in given.items() if key not in needed]
-    return f"{word}({', '.join(shown)})"
+    others = {key: each for key, each in given.items() if key not in needed}
+    return f"{word}({', '.join([*(write(given[key]) for key in needed), *_keywords(others, write)])})"
 
 
 def _makes(cls: type, given: Mapping[str, Any], value: Any) -> bool:

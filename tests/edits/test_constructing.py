@@ -45,7 +45,7 @@ def made(recipe: Recipe) -> str:
             "resnet18",
             {},
             [Detach("layer2"), AddInput(num_outputs=3)],
-            "model = ResNetDetachedAtLayer2(block=BasicBlock, layers=[2, 2, 2, 2]) model = ResNetDetachedAtLayer2With",
+            "model: Any = ResNetDetachedAtLayer2(block=BasicBlock, layers=[2, 2, 2, 2]) model = ResNetDetachedAtLay",
         ),
         ("densenet121", {}, [Detach("features.norm0")], "model = DenseNetDetachedAtFeaturesNorm0()"),
         ("regnet_x_400mf", {}, [Detach("stem")], "model = RegNetDetachedAtStem( block_params=BlockParams("),
@@ -59,6 +59,24 @@ def made(recipe: Recipe) -> str:
             "model = MobileNetV2DetachedAtFeatures1(width_mu",
         ),
         ("efficientnet_b0", {}, [Detach("features.1")], "model = EfficientNetDetachedAtFeatures1( inverted_residual"),
+        (
+            "vgg11",
+            {"num_classes": 5},
+            [Detach("features.2")],
+            'model = VGGDetachedAtFeatures2( features=make_layers([64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 51',
+        ),
+        (
+            "fcn_resnet50",
+            {},
+            [Detach("backbone.layer1")],
+            "model = FCNDetachedAtBackboneLayer1( backbone=IntermediateLayerGetter( models.resnet50(replace_stride_wi",
+        ),
+        (
+            "retinanet_resnet50_fpn",
+            {"min_size": 128, "max_size": 128},
+            [Detach("backbone")],
+            "model = RetinaNetDetachedAtBackbone( backbone=BackboneWithFPN( models.resnet50(norm_layer=nn.BatchN",
+        ),
         ("squeezenet1_1", {}, [Detach("features.3")], 'model = SqueezeNetDetachedAtFeatures3(version="1_1")'),
     ],
 )
@@ -82,7 +100,7 @@ def test_a_class_with_arguments_of_one_s_own_is_called_with_these(name: str) -> 
 @pytest.mark.parametrize(
     ("name", "edits"),
     [
-        ("vgg11", [Detach("features.3")]),  # what it takes is a module
+        ("raft_small", [Detach("update_block")]),  # a function of its own makes the modules that it takes
         ("mobilenet_v3_small", [Detach("features.3")]),  # its settings do not keep what they were made of
         ("mvit_v1_b", [Detach("blocks.3.norm1")]),  # sixteen settings are too long to be read
         ("fasterrcnn_mobilenet_v3_large_320_fpn", [Detach("backbone.fpn.layer_blocks.0")]),

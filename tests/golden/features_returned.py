@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision import models
+from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.segmentation import DeepLabV3
+from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 
 
 class DeepLabV3WithBackbone(DeepLabV3):
@@ -28,8 +30,13 @@ class DeepLabV3WithBackbone(DeepLabV3):
 
 
 def build_model() -> nn.Module:
-    model = models.segmentation.deeplabv3_resnet50(weights=None, weights_backbone=None)
-    model.__class__ = DeepLabV3WithBackbone
+    model = DeepLabV3WithBackbone(
+        backbone=IntermediateLayerGetter(
+            models.resnet50(replace_stride_with_dilation=[False, True, True]),
+            {"layer4": "out"},
+        ),
+        classifier=DeepLabHead(2048, 21),
+    )
     return model
 
 

@@ -7,8 +7,8 @@ from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
 from torchvision.models import VGG
+from torchvision.models.vgg import make_layers
 
 
 class RenamedVGG(VGG):
@@ -22,11 +22,12 @@ class RenamedVGG(VGG):
 
 
 def build_model() -> nn.Module:
-    model = models.vgg11(weights=None)
+    model = RenamedVGG(
+        features=make_layers([64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"]),
+    )
     rows = list(model.features.named_children())
     rows[0] = ("stem", rows[0][1])
     model.features = nn.Sequential(OrderedDict(rows))
-    model.__class__ = RenamedVGG
     model.head = model.classifier
     del model.classifier
     return model
