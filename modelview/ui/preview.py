@@ -137,7 +137,7 @@ def _show(found: Checked) -> None:
 def _code(recipe: Recipe) -> None:
     """What the last edit is in Python, as it stands in the script."""
     step = recipe.last_step()
-    code = "\n".join([*step.definitions, *step.statements]) or "# nothing to do"
+    code = "\n".join([*step.definitions, *step.statements]) or "# the script stays as it is"
     st.code(code, language="python", height=TALL_PX if code.count("\n") > MOST_LINES else "content")
 
 
