@@ -91,10 +91,14 @@ class _Watch:
         elif event == "call" and code in self._words:
             self._running[frame] = dict(frame.f_locals)
         elif event == "return" and frame in self._running:
-            arguments = self._running.pop(frame)
-            gave = returned if isinstance(returned, nn.Module) else arguments.pop("self", None)
-            if isinstance(gave, nn.Module):
-                self._made[id(gave)] = _Call(self._words[code], arguments, gave)
+            self._note(self._words[code], self._running.pop(frame), returned)
+
+    def _note(self, word: Word, arguments: dict[str, Any], returned: Any) -> None:
+        """Keep what a call made: a function what it returns, a class one of its own, not of a class below it."""
+        is_class = isinstance(word.value, type)
+        gave = arguments.pop("self", None) if is_class else returned
+        if isinstance(gave, nn.Module) and (not is_class or type(gave) is word.value):
+            self._made[id(gave)] = _Call(word, arguments, gave)
 
 
 def _codes(found: Mapping[str, Any]) -> list[CodeType]:
