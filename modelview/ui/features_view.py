@@ -16,8 +16,9 @@ from modelview.render import tiles
 from modelview.ui import card, parts, rows, state, weights
 from modelview.wording import counted
 
-_RESULT = "features.result"
+_RESULT, _UPLOADER, _PICTURE = "features.result", "features.picture", "features.picture.kept"
 RANDOM, PICTURE = "Random", "A picture"
+KINDS = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"]
 N_TILES = 8
 MOST_STRIPS = 40
 MOST_DEFAULT = 8
@@ -39,33 +40,54 @@ def form(recipe: Recipe) -> None:
         st.markdown("**Input**")
         kind = st.segmented_control(
             "Input", (RANDOM, PICTURE), default=RANDOM, required=True, key="features.input",
-            label_visibility="collapsed",
+            label_visibility="collapsed", persist_state="session",
         )  # fmt: skip
-        seed, uploaded = 0, None
-        if kind == RANDOM:
-            seed = int(st.number_input("Seed", min_value=0, max_value=2**31, value=0, step=1, key="features.seed"))
-            st.caption("Normal noise, " + ", ".join(parts.shape(shape) for shape in state.inputs()))
-        else:
-            uploaded = st.file_uploader(
-                "Picture", type=["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"], key="features.picture"
-            )
+        seed, picture = (_seed(), None) if kind == RANDOM else (0, _picture())
         try:
-            given, what = _given(recipe, seed, uploaded.getvalue() if uploaded else None)
+            given, what = _given(recipe, seed, picture)
         except ModelviewError as error:
             parts.refuse(error)
             given, what = None, ""
         st.markdown("**Layers to watch**")
         patterns = _layers(recipe)
-        device = st.selectbox("Device", devices(), key="features.device")
+        device = st.selectbox("Device", devices(), key="features.device", persist_state="session")
         if st.button(
             "Run",
             key="features.run",
             type="primary",
             icon=":material/play_arrow:",
-            disabled=given is None or (kind == PICTURE and uploaded is None) or not patterns,
+            disabled=given is None or (kind == PICTURE and picture is None) or not patterns,
         ):
             _run(recipe, given or (), seed, what, patterns, device)
         weights.offer_random(recipe, key="features.random")
+
+
+def _seed() -> int:
+    seed = st.number_input(
+        "Seed", min_value=0, max_value=2**31, value=0, step=1, key="features.seed", persist_state="session"
+    )
+    st.caption("Normal noise, " + ", ".join(parts.shape(shape) for shape in state.inputs()))
+    return int(seed)
+
+
+def _picture() -> bytes | None:
+    """The file that was uploaded; it stays when another page is looked at, which empties the uploader."""
+    uploaded = st.file_uploader("Picture", type=KINDS, key=_UPLOADER, on_change=_keep_picture)
+    kept: tuple[str, bytes] | None = st.session_state.get(_PICTURE)
+    if kept is None:
+        return None
+    name, data = kept
+    if uploaded is None:
+        with st.container(horizontal=True, vertical_alignment="center", key="features.kept"):
+            st.caption(parts.code(name))
+            st.button("Remove", key="features.remove", type="tertiary", on_click=_keep_picture)
+    return data
+
+
+def _keep_picture() -> None:
+    """Hold what stands in the uploader now, nothing where that is empty."""
+    uploaded = st.session_state.get(_UPLOADER)
+    st.session_state[_PICTURE] = (uploaded.name, uploaded.getvalue()) if uploaded is not None else None
 
 
 def _given(recipe: Recipe, seed: int, data: bytes | None) -> tuple[tuple[Any, ...], str]:
@@ -93,6 +115,7 @@ def _layers(recipe: Recipe) -> list[str]:
         key=f"features.paths.{hash((recipe, state.session().inputs))}",
         placeholder="module paths",
         label_visibility="collapsed",
+        persist_state="session",
     )
     typed = st.text_input(
         "and patterns", key="features.patterns", placeholder="layer*.0.conv2, *.relu", persist_state="session"

@@ -12,7 +12,7 @@ from modelview.errors import DownloadError
 from modelview.opening import open_recipe
 from modelview.recipe import Recipe
 from modelview.ui import weights
-from tests.pages.screen import page, said
+from tests.pages.screen import ROOT, page, said
 
 RESNET = open_recipe("resnet18")
 
@@ -25,6 +25,9 @@ def picture(size: tuple[int, int] = (60, 40), kind: str = "PNG") -> bytes:
 
 def run(at: AppTest) -> AppTest:
     return at.button(key="features.run").click().run()
+
+
+PAGE = str(ROOT / "pages/{}.py")
 
 
 def test_without_a_model_it_says_where_to_get_one() -> None:
@@ -60,6 +63,22 @@ def test_a_picture_with_plain_preprocessing() -> None:
     run(at)
     assert not at.exception
     assert "the picture, on cpu" in said(at)
+
+
+def test_what_was_chosen_stays_while_another_page_is_looked_at() -> None:
+    at = page("Features", RESNET)
+    at.button_group(key="features.input").set_value("A picture").run()
+    at.file_uploader(key="features.picture").upload("cat.png", picture(), "image/png").run()
+    at.switch_page(PAGE.format("2_Layers")).run()
+    at.switch_page(PAGE.format("5_Features")).run()
+    assert not at.exception
+    assert at.button_group(key="features.input").value == "A picture"
+    assert "`cat.png`" in said(at)
+    assert "Resized and centre" in said(at)
+    assert not at.button(key="features.run").disabled
+    at.button(key="features.remove").click().run()
+    assert "`cat.png`" not in said(at)
+    assert at.button(key="features.run").disabled
 
 
 def test_patterns() -> None:
