@@ -16,6 +16,8 @@ from modelview.errors import CheckpointError, EditError, ModelviewError
 from modelview.recognised import recognise
 from tests.laws import check_recipe
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Callable[[Any], Path]:

@@ -301,6 +301,7 @@ def test_pictures_need_a_height_and_a_width() -> None:
 LAYER = "encoder.layers.encoder_layer_1"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "before",
     [

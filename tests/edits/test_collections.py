@@ -21,6 +21,8 @@ from tests.edits.subjects import LRASPP, MASKRCNN, RAFT, SSD, VIT, check_refused
 from tests.laws import check_recipe, run
 from tests.zoo import exact
 
+pytestmark = pytest.mark.long
+
 NETS = """
 from collections import namedtuple
 

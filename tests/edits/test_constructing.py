@@ -13,6 +13,8 @@ from modelview.sources.torchvision import Torchvision
 from modelview.sources.torchvision_class import EXAMPLES
 from tests.laws import check_recipe
 
+pytestmark = pytest.mark.long
+
 STAGES = ("layer1", "layer2")
 
 

@@ -19,6 +19,8 @@ from modelview.recipe import Recipe
 from tests.edits import own_code
 from tests.laws import check_recipe
 
+pytestmark = pytest.mark.long
+
 NETS = """
 import torch
 from torch import nn

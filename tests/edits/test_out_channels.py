@@ -9,6 +9,8 @@ from modelview.recipe import Recipe
 from tests.edits.subjects import RESNET
 from tests.laws import check_recipe
 
+pytestmark = pytest.mark.long
+
 CHILDREN = RESNET.then(mv.FirstChildren(2))
 CUT = RESNET.then(mv.Truncate("layer3"))
 

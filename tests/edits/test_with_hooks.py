@@ -12,6 +12,8 @@ from modelview.edits.base import Edit
 from tests.edits.subjects import GOOGLENET, SSD, small
 from tests.laws import check_recipe, run
 
+pytestmark = pytest.mark.long
+
 FIRST: dict[str, Callable[[str], Edit]] = {
     "detach": mv.Detach,
     "outputs": lambda path: mv.AddOutputs((path,)),
