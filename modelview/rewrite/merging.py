@@ -25,7 +25,7 @@ def merged(parts: Iterable[Code]) -> list[Code]:
     A class that only gives another of them a new forward becomes one with it: it gives its name and its forward, the
     earlier one all else. One that takes what it needs from the model, and does not call the model itself, needs no
     forward that the model had; nor the class before it, where the model itself has all of that. Both classes stay where
-    something else of the earlier one is needed.
+    something else of the earlier one is needed. Nor is a layer made that another replaces before anything reads it.
     """
     found = given = list(parts)
     while (step := next(_steps(found), None)) is not None:
